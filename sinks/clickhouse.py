@@ -1,0 +1,228 @@
+"""ClickHouse as the state store and the sink: claims, loading, inserts.
+
+Calls run in threads, so that the event loop is never held up. Nothing is retried here: every write may be done again,
+and whoever orders the writes decides when.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import msgspec
+from clickhouse_connect.driver.client import Client
+
+from stream.claim import LoadedNode, LoadedRow, Manifest
+from stream.reports import TABLES, Table
+
+#: one insert is at most about this large
+INSERT_BYTES = 16 << 20
+_INSERT_SETTINGS = {"input_format_skip_unknown_fields": 0, "date_time_input_format": "best_effort"}
+_TRIES = 20
+
+
+class RulesConflictError(Exception):
+    """The store was last written under other rules, that came after these."""
+
+
+class ClickHouseStore:
+    """One database. Methods may be called from several tasks.
+
+    `quorum` adds the settings under which a replicated cluster answers with what was acknowledged.
+    """
+
+    def __init__(self, client: Client, worker: str) -> None:
+        self._client = client
+        self._worker = worker
+        self._erased: set[str] = set()
+
+    # -- writing
+
+    async def insert(self, rows: Mapping[str, Sequence[bytes]]) -> None:
+        """Write JSON lines to several tables at once and return when all are durable."""
+        await asyncio.gather(
+            *(self._insert(table, lines) for table, lines in rows.items() if lines),
+        )
+
+    async def _insert(self, table: str, lines: Sequence[bytes]) -> None:
+        if table == "people":
+            lines = await self._not_erased(lines)
+        for body in _bodies(lines):
+            await asyncio.to_thread(
+                self._client.raw_insert,
+                table,
+                insert_block=body,
+                fmt="JSONEachRow",
+                settings=_INSERT_SETTINGS,
+            )
+
+    async def _not_erased(self, lines: Sequence[bytes]) -> Sequence[bytes]:
+        """A replay does not bring a person back."""
+        erased = {row[0] for row in await self._rows("SELECT entity FROM erased")}
+        if not erased:
+            return lines
+        return [line for line in lines if msgspec.json.decode(line)["entity"] not in erased]
+
+    # -- owning
+
+    async def claim(self, shard: int) -> int:
+        """Claim a shard: an epoch above every one before it that nobody else holds (a tie claims again)."""
+        for _ in range(_TRIES):
+            found = await self._rows(
+                "SELECT max(epoch) FROM (SELECT epoch FROM claims WHERE shard = {shard:UInt16}"
+                " UNION ALL SELECT epoch FROM manifest WHERE shard = {shard:UInt16})",
+                shard=shard,
+            )
+            epoch, token = int(found[0][0]) + 1, secrets.token_hex(8)
+            claim = {"shard": shard, "epoch": epoch, "token": token, "worker": self._worker}
+            await self._insert("claims", [msgspec.json.encode(claim)])
+            holders = await self._rows(
+                "SELECT epoch, token FROM claims WHERE shard = {shard:UInt16} AND epoch >= {epoch:UInt32}",
+                shard=shard,
+                epoch=epoch,
+            )
+            if [(epoch, token)] == [(int(row[0]), row[1]) for row in holders]:
+                return epoch
+            await asyncio.sleep(secrets.randbelow(200) / 1000)
+        raise RuntimeError(
+            f"shard {shard}: {_TRIES} claims in a row met another worker's; is one started in a loop?"
+        )
+
+    async def epochs(self) -> dict[int, int]:
+        """The greatest claimed epoch of every shard."""
+        rows = await self._rows("SELECT shard, max(epoch) FROM claims GROUP BY shard")
+        return {int(shard): int(epoch) for shard, epoch in rows}
+
+    async def manifests(self, shard: int) -> list[Manifest]:
+        """The newest manifest of each epoch, ascending by epoch."""
+        columns = Manifest.__struct_fields__
+        rows = await self._rows(
+            f"SELECT {', '.join(columns)} FROM manifest FINAL WHERE shard = {{shard:UInt16}} ORDER BY epoch",  # noqa: S608 - our own names
+            shard=shard,
+        )
+        return [Manifest(*row) for row in rows]
+
+    # -- loading
+
+    async def nodes(self, shard: int) -> AsyncIterator[Sequence[LoadedNode]]:
+        """All nodes of a shard, in blocks."""
+        stream = self._blocks(
+            "SELECT entity, version, base64Decode(state) FROM nodes FINAL WHERE shard = {shard:UInt16}",
+            {"shard": shard},
+        )
+        async for block in stream:
+            yield [LoadedNode(entity.decode(), version, state) for entity, version, state in block]
+
+    async def rolling(self, shard: int, epoch: int) -> AsyncIterator[Sequence[LoadedRow]]:
+        """The rolling rows of one generation that are not deleted, in blocks."""
+        for table in TABLES:
+            query = (
+                f"SELECT {_columns(table)} FROM {table.name} FINAL"  # noqa: S608 - our own names
+                " WHERE shard = {shard:UInt16} AND epoch = {epoch:UInt32} AND is_deleted = 0"
+            )
+            keys, measures = len(table.key), len(table.key) + len(table.measures)
+            async for block in self._blocks(query, {"shard": shard, "epoch": epoch}):
+                yield [
+                    LoadedRow(
+                        table.name,
+                        tuple(part.decode() for part in row[:keys]),
+                        [int(measure) for measure in row[keys:measures]],
+                        dict(row[measures]) if table.sparse else {},
+                        row[-1],
+                    )
+                    for row in block
+                ]
+
+    async def rolling_version(self, shard: int, epoch: int) -> int:
+        """The greatest version of a generation's rolling rows, deleted ones included; 0 without any."""
+        parts = " UNION ALL ".join(
+            f"SELECT max(version) AS version FROM {table.name}"  # noqa: S608 - our own names
+            " WHERE shard = {shard:UInt16} AND epoch = {epoch:UInt32}"
+            for table in TABLES
+        )
+        found = await self._rows(f"SELECT max(version) FROM ({parts})", shard=shard, epoch=epoch)  # noqa: S608 - our own names
+        return int(found[0][0])
+
+    async def copy_generation(self, shard: int, source: int, epoch: int) -> None:
+        """Copy a generation's rows into another epoch, within ClickHouse."""
+        for table in TABLES:
+            names = [*table.key, *table.measures, *([table.sparse] if table.sparse else [])]
+            await self._command(
+                f"INSERT INTO {table.name} (shard, epoch, version, is_deleted, {', '.join(names)})"  # noqa: S608 - our own names
+                f" SELECT shard, {{epoch:UInt32}}, {{version:UInt64}}, 0, {', '.join(names)} FROM {table.name} FINAL"
+                " WHERE shard = {shard:UInt16} AND epoch = {source:UInt32} AND is_deleted = 0",
+                shard=shard,
+                source=source,
+                epoch=epoch,
+                version=epoch << 32,
+            )
+
+    async def drop_generations(self, epochs: Mapping[int, int]) -> None:
+        """Delete the rolling rows of shards below these epochs: nobody shows or copies them any more."""
+        if not epochs:
+            return
+        older = " OR ".join(
+            f"(shard = {shard} AND epoch < {epoch})" for shard, epoch in sorted(epochs.items())
+        )
+        for table in TABLES:
+            where = f"FROM {table.name} WHERE {older}"
+            if int((await self._rows(f"SELECT count() {where}"))[0][0]):
+                await self._command(f"ALTER TABLE {table.name} DELETE WHERE {older}")
+
+    # -- rules
+
+    async def use_rules(self, rules_hash: str, content: str) -> None:
+        """Append these rules if they are new; raise `RulesConflictError` if others came after them."""
+        rows = await self._rows("SELECT seq, hash FROM rules FINAL ORDER BY seq, hash")
+        if rows and rows[-1][1] == rules_hash:
+            return
+        if any(known == rules_hash for _, known in rows):
+            raise RulesConflictError(
+                f"this worker's rules ({rules_hash}) are not the newest: {rows[-1][1]} came after them. Two sets of"
+                " rules do not take turns: correct the settings, or put these in force again with"
+                f" `sixfold rules use {rules_hash}`"
+            )
+        seq = int(rows[-1][0]) + 1 if rows else 1
+        line = {"seq": seq, "hash": rules_hash, "content": content}
+        await self._insert("rules", [msgspec.json.encode(line)])
+        await self.use_rules(rules_hash, content)  # someone else may have been faster
+
+    # -- the client
+
+    async def _rows(self, query: str, **parameters: Any) -> Sequence[Sequence[Any]]:
+        result = await asyncio.to_thread(self._client.query, query, parameters=parameters)
+        return result.result_rows
+
+    async def _command(self, command: str, **parameters: Any) -> None:
+        await asyncio.to_thread(self._client.command, command, parameters=parameters)
+
+    async def _blocks(self, query: str, parameters: dict[str, Any]) -> AsyncIterator[Sequence[Sequence[Any]]]:
+        """Rows in blocks as they arrive; texts as bytes."""
+        stream: AbstractContextManager[Iterator[Sequence[Sequence[Any]]]] = await asyncio.to_thread(
+            self._client.query_row_block_stream,
+            query,
+            parameters=parameters,
+            query_formats={"String": "bytes"},
+        )
+        with stream as blocks:
+            while (block := await asyncio.to_thread(next, blocks, None)) is not None:
+                yield block
+
+
+def _columns(table: Table) -> str:
+    names = [f"toString({name})" for name in table.key]
+    names += [f"toString({name})" if name in table.big else name for name in table.measures]
+    return ", ".join([*names, *([table.sparse] if table.sparse else []), "version"])
+
+
+def _bodies(lines: Sequence[bytes]) -> Iterator[bytes]:
+    """Lines joined to bodies of a bounded size; a larger line stands alone."""
+    size, chunk = 0, []
+    for line in lines:
+        if chunk and size + len(line) > INSERT_BYTES:
+            yield b"\n".join(chunk)
+            size, chunk = 0, []
+        chunk.append(line)
+        size += len(line) + 1
+    yield b"\n".join(chunk)

@@ -1,0 +1,89 @@
+"""ClickHouse over HTTP, as the settings say; whatever goes wrong on the way there is one line."""
+
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+if TYPE_CHECKING:
+    from stream.settings import Settings
+
+CONNECT_SECONDS = 5
+_WRONG_LOGIN = ("516", "193", "192")
+_UNKNOWN_DATABASE = "81"
+_NO_RIGHT = "497"
+_CODE = re.compile(r"\bCode: (\d+)|\berror code (\d+)")
+_EXCEPTION = re.compile(r"DB::Exception: (.*?)(?: \(version [^)]*\))?$", re.DOTALL)
+
+# The driver logs every failure that it raises as well.
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
+
+
+class ClickHouseUnusable(Exception):  # noqa: N818 - it says what is wrong
+    """ClickHouse cannot be reached, or does not let us in: one line with the address, and what to do."""
+
+
+def connect(settings: "Settings", *, database: str | None = None, **engine_settings: Any) -> Client:  # noqa: ANN401
+    """Connect to the database of the settings (or to another, `database`).
+
+    `engine_settings` hold for every query of this client. The client may be used by several threads. Raises
+    `ClickHouseUnusable`.
+    """
+    address = settings.clickhouse
+    try:
+        return clickhouse_connect.get_client(
+            host=address.host,
+            port=address.port,
+            username=address.user,
+            password=address.password.get_secret_value(),
+            database=database or address.database,
+            interface="https" if address.secure else "http",
+            connect_timeout=CONNECT_SECONDS,
+            autogenerate_session_id=False,
+            query_limit=0,
+            settings=engine_settings or None,
+        )
+    except ClickHouseError as error:
+        raise ClickHouseUnusable(_reason(settings, error)) from None
+
+
+def error_code(error: BaseException) -> str:
+    """ClickHouse's number of an error, '' for one that is not ClickHouse's."""
+    found = _CODE.search(str(error))
+    return (found[1] or found[2]) if found else ""
+
+
+def message_of(error: BaseException) -> str:
+    """What the server said, without the driver's and the server's framing, on one line."""
+    found = _EXCEPTION.search(str(error))
+    return " ".join((found[1] if found else str(error)).split())
+
+
+def _reason(settings: "Settings", error: ClickHouseError) -> str:
+    address = settings.clickhouse
+    code = error_code(error)
+    origin = settings.origins()["clickhouse_url"]
+    setting = f"SIXFOLD_CLICKHOUSE_URL ({origin})"
+    if code in _WRONG_LOGIN:
+        return f"ClickHouse at {address} refuses user {address.user}: correct user and password in {setting}"
+    if code == _UNKNOWN_DATABASE:
+        return f"ClickHouse at {address} has no database {address.database}: create it, or correct {setting}"
+    if code == _NO_RIGHT:
+        return f"ClickHouse at {address}: user {address.user} lacks a right: {message_of(error)}"
+    if code:
+        return f"ClickHouse at {address} fails: {message_of(error)}"
+    why = next((word for word in _CAUSES if word.lower() in str(error).lower()), "it does not answer")
+    return f"no ClickHouse at {address}: {_CAUSES.get(why, why)}; start it (sixfold up), or correct {setting}"
+
+
+_CAUSES = {
+    "Connection refused": "the connection is refused",
+    "Name or service not known": "the host name is not known",
+    "Temporary failure in name resolution": "the host name is not known",
+    "certificate verify failed": "its certificate is not trusted",
+    "WRONG_VERSION_NUMBER": "it does not speak TLS (http, not https?)",
+    "timed out": "it does not answer in time",
+}

@@ -1,0 +1,211 @@
+"""Bring a database to this version of Sixfold: numbered table files once, views and view settings every time.
+
+Tables go forward only: a file of ``sinks/sql`` that has been applied is never changed, a change is a new file. Views
+hold no data, so they are simply made again by every run (:mod:`sinks.views`).
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from clickhouse_connect.driver.client import Client
+
+from sinks.views import MADE_BY, View, load_views
+
+SQL_FOLDER = Path(__file__).parent / "sql"
+
+_FILE_NAME = re.compile(r"(?P<number>\d{3})_(?P<name>[a-z0-9_]+)\.sql")
+_STATEMENT_END = re.compile(r";[ \t]*(?:\n|$)")
+_DATABASE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+_MIGRATIONS_TABLE = """
+CREATE TABLE IF NOT EXISTS migrations (
+    number UInt32, name String, checksum String, applied_at DateTime64(3, 'UTC')
+) ENGINE = ReplacingMergeTree ORDER BY number
+"""
+
+
+class MigrationError(Exception):
+    """The database and the files at hand do not belong together; the message says which file, and what to do."""
+
+
+@dataclass(frozen=True)
+class ViewSettings:
+    """What only the views need: the one row of the table ``view_settings``, field for field.
+
+    ``fiscal_year_start`` is a month 1..12, ``time_zone`` an IANA name, ``platform_channels`` the channel of spend that
+    has no channel of its own or of its campaign; ``lookback_days`` (0: no limit), ``call_credit_hours`` and
+    ``partitions`` are those of the processor, for the audit views.
+    """
+
+    currency: str = "USD"
+    pivot_currency: str = "EUR"
+    fiscal_year_start: int = 1
+    attribution_model: str = "first"
+    time_zone: str = "UTC"
+    platform_channels: dict[str, str] = field(default_factory=dict)
+    lookback_days: int = 0
+    call_credit_hours: int = 24
+    partitions: int = 32
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One numbered file: its statements in order, each of which may be run again without harm (IF NOT EXISTS)."""
+
+    number: int
+    name: str
+    checksum: str
+    statements: tuple[str, ...]
+
+
+def load_migrations(folder: Path = SQL_FOLDER) -> list[Migration]:
+    """The files ``NNN_name.sql`` of the folder by number; a statement ends with a semicolon at the end of a line.
+
+    Raises :class:`MigrationError` for another file name or a number that is used twice.
+    """
+    found: dict[int, Migration] = {}
+    for path in sorted(folder.glob("*.sql")):
+        match = _FILE_NAME.fullmatch(path.name)
+        if match is None:
+            raise MigrationError(f"{path}: the name of a migration is NNN_name.sql; rename it")
+        text = path.read_text(encoding="utf-8")
+        migration = Migration(
+            number=int(match["number"]),
+            name=match["name"],
+            checksum=hashlib.sha256(text.encode()).hexdigest(),
+            statements=tuple(_statements(text)),
+        )
+        if migration.number in found:
+            raise MigrationError(f"{path}: number {migration.number} is taken; give it the next free one")
+        found[migration.number] = migration
+    return [found[number] for number in sorted(found)]
+
+
+def _statements(text: str) -> Iterator[str]:
+    code = "\n".join(line for line in text.split("\n") if not line.lstrip().startswith("--"))
+    for statement in _STATEMENT_END.split(code):
+        if statement.strip():
+            yield statement.strip()
+
+
+def migrate(
+    client: Client,
+    database: str,
+    view_settings: ViewSettings,
+    *,
+    migrations: Sequence[Migration] | None = None,
+    views: Sequence[View] | None = None,
+) -> list[str]:
+    """Make the database if it is not there, apply what is new, make all views again; say what was done, a line each.
+
+    ``client`` may be connected to any database: each statement names its own. Safe to run at any time, twice or by
+    several processes at once: every statement can be repeated, and a view is replaced in one step.
+
+    Raises :class:`MigrationError` (and then has changed nothing) when the database is of a newer version, or an
+    applied file was changed or is missing.
+    """
+    if not _DATABASE_NAME.fullmatch(database):
+        raise MigrationError(f"database {database!r}: use letters, digits and underscores only")
+    migrations = load_migrations() if migrations is None else migrations
+    views = load_views() if views is None else views
+    run = _Run(client, database)
+    client.command(f"CREATE DATABASE IF NOT EXISTS `{database}`", use_database=False)
+    run.command(_MIGRATIONS_TABLE)
+    return [
+        *run.apply(migrations),
+        *run.write_settings(view_settings),  # before the views, which are analysed with it
+        *run.make_views(views),
+    ]
+
+
+class _Run:
+    """One run over one database."""
+
+    def __init__(self, client: Client, database: str) -> None:
+        self._client = client
+        self._database = database
+
+    def command(self, statement: str, parameters: dict[str, object] | None = None) -> None:
+        """Run a statement whose bare table names are those of the database."""
+        self._client.command(
+            statement, parameters=parameters, settings={"database": self._database}, use_database=False
+        )
+
+    def _rows(self, select: str, parameters: dict[str, object] | None = None) -> Sequence[Sequence[object]]:
+        return self._client.query(select, parameters=parameters).result_rows
+
+    def apply(self, migrations: Sequence[Migration]) -> list[str]:
+        applied = {
+            int(str(number)): (str(name), str(checksum))
+            for number, name, checksum in self._rows(
+                f"SELECT number, name, checksum FROM `{self._database}`.migrations FINAL ORDER BY number"
+            )
+        }
+        _check(self._database, applied, migrations)
+        done = []
+        for migration in migrations:
+            if migration.number in applied:
+                continue
+            for statement in migration.statements:
+                self.command(statement)
+            self.command(
+                "INSERT INTO migrations SELECT"
+                " {number:UInt32}, {name:String}, {checksum:String}, now64(3, 'UTC')",
+                {"number": migration.number, "name": migration.name, "checksum": migration.checksum},
+            )
+            done.append(f"applied {migration.number:03}_{migration.name}")
+        return done
+
+    def write_settings(self, wanted: ViewSettings) -> list[str]:
+        columns = [column.name for column in fields(wanted)]
+        table = f"`{self._database}`.view_settings"
+        rows = self._rows(f"SELECT {', '.join(columns)}, version FROM {table} FINAL")
+        values = asdict(wanted)
+        if rows and dict(zip(columns, rows[0], strict=False)) == values:
+            return []
+        version = int(str(rows[0][-1])) + 1 if rows else 1
+        row = {"one": 1, **values, "version": version}
+        self._client.raw_insert(
+            table, insert_block=json.dumps(row).encode(), fmt="JSONEachRow", settings={"database": self._database}
+        )
+        return ["wrote view_settings"]
+
+    def make_views(self, views: Sequence[View]) -> list[str]:
+        """Replace every view in the order of their files, then drop those of ours that this version has no more."""
+        names = set()
+        for view in views:
+            for statement in view.statements:
+                self.command(statement.sql)
+                names.add(statement.name)
+        ours = self._rows(
+            "SELECT name FROM system.tables WHERE database = {database:String} AND engine = 'View'"
+            " AND endsWith(comment, {made_by:String}) ORDER BY name",
+            {"database": self._database, "made_by": MADE_BY},
+        )
+        gone = [str(name) for (name,) in ours if name not in names]
+        for name in gone:
+            self.command(f"DROP VIEW IF EXISTS `{name}`")
+        return [f"made {len(names)} views", *(f"dropped view {name}" for name in gone)]
+
+
+def _check(database: str, applied: dict[int, tuple[str, str]], migrations: Sequence[Migration]) -> None:
+    known = {migration.number: migration for migration in migrations}
+    newest = max(known, default=0)
+    for number, (name, checksum) in applied.items():
+        file = f"{number:03}_{name}.sql"
+        if number > newest:
+            raise MigrationError(
+                f"database {database} has {file}, newer than this version of Sixfold ({newest:03}): downgrade"
+                " refused; install the version that made it, or use another database"
+            )
+        if number not in known:
+            raise MigrationError(f"{file} was applied to database {database} and is missing here: restore the file")
+        if known[number].checksum != checksum:
+            raise MigrationError(
+                f"{file} was changed after it was applied to database {database}: restore it, and put the change"
+                " into a new file"
+            )

@@ -1,0 +1,138 @@
+"""The views: one file of ``sinks/views`` each, from which the statements that make them are generated.
+
+A file ``NN_name.sql`` begins with comment lines: a first paragraph that says what the view answers, an empty comment
+line, then a line ``-- column: meaning with its unit`` for every output column in order. The rest is the SELECT. The
+numbers are the order in which views are made: a view reads tables and views of smaller numbers only.
+
+A SELECT with ``$day`` is a report with periods, six views from one text:
+
+===============  ================================================  ==========================  =================
+hook             meaning                                           ``report_x``                the other five
+===============  ================================================  ==========================  =================
+``$select_day``  the first column, from a column ``day``           ``day``                     ``... AS period_start``
+``$day``         its name, for GROUP BY, windows and outer levels  ``day``                     ``period_start``
+``$last_day``    the last day of the row                           ``day``                     computed from ``period_start``
+===============  ================================================  ==========================  =================
+
+``report_x_by`` takes the parameter ``grain`` (String); ``_week``, ``_month``, ``_quarter`` and ``_year`` have it fixed.
+Nothing here needs a database.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+VIEWS_FOLDER = Path(__file__).parent / "views"
+
+GRAINS = ("day", "week", "month", "quarter", "year")
+
+MADE_BY = "\n(made by sixfold migrate)"
+"""How the comment of each of our views ends: what tells them from a user's own views in the same database."""
+
+_FILE_NAME = re.compile(r"(?P<number>\d{2})_(?P<name>[a-z][a-z0-9_]*)\.sql")
+_COLUMN = re.compile(r"(?P<name>[a-z][a-z0-9_]*): (?P<meaning>.+)")
+
+
+class ViewFileError(Exception):
+    """A view file that does not keep to the format; the message names file and line."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """An output column and what it means, with its unit."""
+
+    name: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What makes one view: ``CREATE OR REPLACE VIEW name ...``, bare table names being those of the database."""
+
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True)
+class View:
+    """One view file. ``columns`` are those of ``name``: where ``has_periods``, the first is ``day``."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    has_periods: bool
+    statements: tuple[Statement, ...]
+
+
+def load_views(folder: Path = VIEWS_FOLDER) -> list[View]:
+    """All view files by number and name; raises :class:`ViewFileError` for one that does not keep to the format."""
+    views = []
+    for path in sorted(folder.glob("*.sql")):
+        match = _FILE_NAME.fullmatch(path.name)
+        if match is None:
+            raise ViewFileError(f"{path}: the name of a view file is NN_name.sql; rename it")
+        views.append(_parse(path, match["name"]))
+    return views
+
+
+def _parse(path: Path, name: str) -> View:
+    lines = path.read_text(encoding="utf-8").split("\n")
+    length = next((i for i, line in enumerate(lines) if not line.startswith("--")), len(lines))
+    header = [line.removeprefix("--").strip() for line in lines[:length]]
+    body = "\n".join(lines[length:]).strip().removesuffix(";")
+    gap = header.index("") if "" in header else len(header)
+    title = " ".join(header[:gap])
+    columns = []
+    for i, line in enumerate(header[gap + 1 :], start=gap + 2):
+        match = _COLUMN.fullmatch(line)
+        if match is None:
+            raise ViewFileError(f"{path}:{i}: expected `-- column: meaning`")
+        columns.append(Column(match["name"], match["meaning"]))
+    if not (title and columns and body):
+        raise ViewFileError(f"{path}: needs a title, an empty comment line, its columns, and a SELECT")
+    has_periods = "$day" in body
+    return View(name, title, tuple(columns), has_periods, tuple(_generate(name, title, body, has_periods)))
+
+
+def _generate(name: str, title: str, body: str, has_periods: bool) -> Iterator[Statement]:
+    if not has_periods:
+        yield _create(name, title, body)
+        return
+    template = Template(body)
+    yield _create(name, title, template.substitute(select_day="day", day="day", last_day="day"))
+    for suffix, grain in (("by", "{grain:String}"), *((grain, f"'{grain}'") for grain in GRAINS[1:])):
+        text = template.substitute(
+            select_day=_period_start(grain), day="period_start", last_day=_period_end(grain, "period_start")
+        )
+        yield _create(f"{name}_{suffix}", f"{title} By {'grain' if suffix == 'by' else grain[1:-1]}.", text)
+
+
+def _create(name: str, title: str, select: str) -> Statement:
+    comment = (title + MADE_BY).replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+    return Statement(name, f"CREATE OR REPLACE VIEW {name} AS\n{select}\nCOMMENT '{comment}'")
+
+
+def _period_start(grain: str) -> str:
+    """The period's first day. Quarters and years count their months from the start of the fiscal year."""
+    start = "assumeNotNull((SELECT fiscal_year_start FROM base_settings))"
+    allowed = ", ".join(f"'{name}'" for name in GRAINS)
+    message = f"grain is one of {', '.join(GRAINS)}"
+    # a scalar subquery, as this must fail on an empty database too
+    checked = f"assumeNotNull((SELECT throwIf({grain} NOT IN ({allowed}), '{message}'))) = 0"
+    return f"""if({checked}, multiIf(
+        {grain} = 'week', toMonday(day),
+        {grain} = 'month', toStartOfMonth(day),
+        {grain} = 'quarter', addMonths(toStartOfMonth(day), -((toMonth(day) + 12 - {start}) % 3)),
+        {grain} = 'year', addMonths(toStartOfMonth(day), -((toMonth(day) + 12 - {start}) % 12)),
+        day), day) AS period_start"""
+
+
+def _period_end(grain: str, start: str) -> str:
+    return f"""multiIf(
+        {grain} = 'week', {start} + 6,
+        {grain} = 'month', addMonths({start}, 1) - 1,
+        {grain} = 'quarter', addMonths({start}, 3) - 1,
+        {grain} = 'year', addMonths({start}, 12) - 1,
+        {start})"""

@@ -1,0 +1,102 @@
+"""The whole machine on one page.
+
+Events and documents come in batches through one Faust agent; each belongs to a shard, which folds it; what changed is
+flushed to Kafka and ClickHouse in one order (`stream/shard.py`) and acknowledged last. A shard is taken over from its
+manifest when Kafka assigns its partitions (`stream/claim.py`), and read from there.
+"""
+
+import asyncio
+import gc
+import logging
+import sys
+
+import faust
+
+from sinks.clickhouse import ClickHouseStore
+from sinks.client import ClickHouseUnusable, connect
+from stream import transport
+from stream.commands.migrate import migrate_tables, migrate_topics
+from stream.log import Log, LogUnreachable
+from stream.settings import Settings
+from stream.shard import Topics
+from stream.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+
+def build(settings: Settings, log: Log, store: ClickHouseStore) -> tuple[faust.App, Worker]:
+    """The Faust application of a worker, and the worker behind its agent."""
+    topics = Topics(settings.events_topic, settings.documents_topic, settings.dead_letters_topic)
+    app = transport.make_app(
+        settings.group,
+        settings.broker_list,
+        settings.data / "workers" / settings.worker_name,
+        session_timeout=settings.session_timeout,
+        heartbeat_interval=settings.heartbeat_interval,
+        rebalance_timeout=settings.rebalance_timeout,
+    )
+    worker = Worker(
+        settings.rules(),
+        settings.partitions,
+        log,
+        store,
+        topics=topics,
+        delivery=lambda: transport.consumer_of(app),
+        crash=app.crash,
+        incarnation=settings.log_incarnation,
+        max_future_us=round(settings.max_future_hours * 3_600_000_000),
+        flush_seconds=settings.flush_seconds,
+        flush_records=settings.flush_records,
+        max_dirty=settings.max_dirty,
+    )
+    channel = transport.install(
+        app,
+        topics.events,
+        topics.documents,
+        on_assigned=worker.assigned,
+        on_revoked=worker.revoked,
+        max_inflight=settings.max_inflight,
+        stock=settings.transport == "stock",
+    )
+
+    @app.agent(channel)
+    async def fold(batches: faust.StreamT[transport.Batch]) -> None:
+        async for batch in batches:
+            try:
+                await worker.read(batch)
+            except Exception as error:
+                logger.exception("this batch cannot be folded: %s", batch.tp)
+                await app.crash(error)
+
+    return app, worker
+
+
+async def main(settings: Settings) -> int:
+    """Run a worker until it is told to stop; gives the exit code."""
+    await asyncio.to_thread(migrate_tables, settings)
+    await migrate_topics(settings)
+    client = connect(settings, wait_end_of_query=1)
+    async with await Log.open(settings.broker_list) as log:
+        app, worker = build(settings, log, ClickHouseStore(client, settings.worker_name))
+        worker.start()
+        try:
+            return await transport.serve(app)
+        finally:
+            await worker.stop()
+
+
+def run(settings: Settings) -> int:
+    """`sixfold worker`: 0 after an orderly stop, 1 after a crash, 2 when a service or a setting is not usable."""
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    logging.getLogger("aiokafka").setLevel("ERROR")
+    # almost nothing here is cyclic, and most of it lives long: look rarely
+    gc.set_threshold(100_000, 20, 50)
+    try:
+        return asyncio.run(main(settings))
+    except (ClickHouseUnusable, LogUnreachable) as error:
+        print(f"sixfold: {error}", file=sys.stderr)  # noqa: T201 - the one line that a user reads
+        return 2

@@ -1,0 +1,328 @@
+"""`sixfold report`."""
+
+import difflib
+import re
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from clickhouse_connect.driver.client import Client
+from cyclopts import Parameter
+from cyclopts.validators import Number
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from sinks.views import View, load_views
+from stream.commands.exits import OK, CommandError
+from stream.commands.output import (
+    AsCsv,
+    AsJson,
+    Rows,
+    bars,
+    format_of,
+    stderr,
+    stdout,
+    table_of,
+    write_csv,
+    write_json,
+    write_records,
+)
+from stream.settings import MODELS, Settings
+
+Grain = Literal["day", "week", "month", "quarter", "year"]
+MOST_ROWS = 200
+"""In a table, unless --limit says otherwise."""
+BARS = 12
+FOLLOW_SECONDS = 2.0
+
+_DAY_COLUMNS = ("period_start", "day", "month", "due_month", "created_day", "due_date")
+_LENGTHS = {
+    "week": "addDays({}, 7)",
+    "month": "addMonths({}, 1)",
+    "quarter": "addMonths({}, 3)",
+    "year": "addYears({}, 1)",
+}
+# What the bars of a report show: measure by label. A funnel's bars are its steps.
+_BARS = {
+    "report_campaign_revenue": ("revenue", "campaign"),
+    "report_channel_attribution": ("revenue", "channel"),
+    "report_leads_by_channel": ("leads", "channel"),
+    "report_lead_sources": ("revenue", "source"),
+    "report_lead_magnets": ("leads", "lead_magnet"),
+    "report_opportunities": ("estimated_revenue", "owner"),
+    "report_pipeline": ("estimated_revenue", "stage"),
+    "report_calls": ("calls", "rep"),
+    "report_profitability": ("revenue", "campaign"),
+    "report_expenses": ("spend", "platform"),
+}
+_FUNNEL = ("visitors", "leads", "mofu", "bofu", "customers")
+
+
+def report(
+    name: str | None = None,
+    /,
+    *,
+    by: Grain | None = None,
+    start: Annotated[str | None, Parameter(name="--from")] = None,
+    end: Annotated[str | None, Parameter(name="--to")] = None,
+    where: Annotated[list[str] | None, Parameter(consume_multiple=True, negative="")] = None,
+    model: str | None = None,
+    limit: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
+    list_: Annotated[bool, Parameter(name="--list", negative="")] = False,
+    follow: Annotated[bool, Parameter(negative="")] = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> int:
+    """Print a report, or any other view.
+
+    Examples: `sixfold report campaign_revenue --by quarter`,
+    `sixfold report lead_sources --where channel=cpc --where source=google,bing --from 2026-01-01`,
+    `sixfold report channel_attribution --model linear --json`, `sixfold report --list calls`
+
+    Parameters
+    ----------
+    name
+        The view, with or without `report_`; `sixfold report --list` names them.
+    by
+        Sum over periods; without it a row is a day's.
+    start
+        The first day, YYYY-MM-DD; with --by, of the first period that reaches it.
+    end
+        The last day, YYYY-MM-DD.
+    where
+        `column=value`; the same column again (or commas): any of the values.
+    model
+        The attribution model, where the view has a column for it; the settings' one if left out; or `all`.
+    limit
+        The most rows to print; 0 for all. A table has 200 unless told.
+    list_
+        Say what there is: all views, or with a name the columns of that view, with their meaning.
+    follow
+        Draw it again every 2 seconds until Ctrl-C.
+    as_json
+        Print a JSON array of objects.
+    as_csv
+        Print CSV with a header.
+
+    """
+    views = load_views()
+    if list_:
+        _list(views if name is None else [_find(views, name)], as_json=as_json)
+        return OK
+    if name is None:
+        raise CommandError("name a report; sixfold report --list shows what there is")
+    if (as_json + as_csv + follow) > 1:
+        raise CommandError("--json, --csv and --follow exclude each other")
+    from sinks.client import connect
+
+    settings = Settings()
+    shown = MOST_ROWS if limit is None and not (as_json or as_csv) else limit or None
+    query = _query(
+        _find(views, name), by, _day(start, "--from"), _day(end, "--to"), where or (), model, shown, settings
+    )
+    client = connect(settings)
+    if follow:
+        _follow(client, query)
+    found = _rows(client.query(query.text, parameters=query.values))
+    if as_json:
+        write_records(found)
+    elif as_csv:
+        write_csv(found)
+    else:
+        stdout().print(_picture(client, query, found))
+        if limit is None and len(found.rows) == MOST_ROWS:
+            stderr().print(Text(f"sixfold: the first {MOST_ROWS} rows; --limit N for more, --limit 0 for all"))
+    return OK
+
+
+@dataclass
+class _Query:
+    """A query over one view: the rows, and their bars. Values travel as parameters, never in the text."""
+
+    view: View
+    title: str
+    source: str
+    limit: int | None
+    conditions: list[str] = field(default_factory=list)
+    values: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """All columns, in order."""
+        most = f" LIMIT {self.limit:d}" if self.limit else ""
+        return f"SELECT * FROM {self.source}{self._where} ORDER BY ALL{most}"  # noqa: S608 - names of ours
+
+    @property
+    def bars(self) -> str | None:
+        """Measure by label, greatest first; None where the view has no bars."""
+        names = {column.name for column in self.view.columns}
+        if self.view.name == "report_funnel":
+            sums = ", ".join(f"sum({step}) AS {step}" for step in _FUNNEL)
+            return f"SELECT {sums} FROM {self.source}{self._where}"  # noqa: S608 - names of ours
+        measure, label = _BARS.get(self.view.name, ("", ""))
+        if not {measure, label} <= names:
+            return None
+        return (
+            f"SELECT toString({label}) AS label, sum({measure}) AS total FROM {self.source}{self._where} "  # noqa: S608 - names of ours
+            f"GROUP BY label HAVING total != 0 ORDER BY total DESC, label LIMIT {BARS}"
+        )
+
+    @property
+    def _where(self) -> str:
+        return f" WHERE {' AND '.join(self.conditions)}" if self.conditions else ""
+
+
+def _query(
+    view: View,
+    by: Grain | None,
+    start: date | None,
+    end: date | None,
+    where: Iterable[str],
+    model: str | None,
+    limit: int | None,
+    settings: Settings,
+) -> _Query:
+    columns = ["period_start" if c.name == "day" and by else c.name for c in view.columns]
+    if by and not view.has_periods:
+        raise CommandError(f"{view.name} has no periods: leave --by out")
+    query = _Query(view, view.name, f"{view.name}_by(grain = '{by}')" if by else view.name, limit)
+    if by:
+        query.title += f" by {by}"
+    _add_range(query, columns, by, start, end)
+    _add_conditions(query, columns, where)
+    if "model" in columns and "model" not in {entry.partition("=")[0] for entry in where}:
+        chosen = model or settings.attribution_model
+        if chosen not in (*MODELS, "all"):
+            raise CommandError(f"there is no model {chosen}{_near(chosen, (*MODELS, 'all'))}")
+        if chosen != "all":
+            query.conditions.append("model = {model:String}")
+            query.values["model"] = chosen
+            query.title += f", model {chosen}"
+    elif model is not None:
+        raise CommandError(
+            f"{view.name} has no column model: its model is SIXFOLD_ATTRIBUTION_MODEL"
+            if "model" not in columns
+            else "give --model or --where model=.., not both"
+        )
+    return query
+
+
+def _add_range(query: _Query, columns: Sequence[str], by: Grain | None, start: date | None, end: date | None) -> None:
+    if start is None and end is None:
+        return
+    day = next((name for name in _DAY_COLUMNS if name in columns), None)
+    if day is None:
+        raise CommandError(f"{query.view.name} has no day: leave --from and --to out")
+    if start is not None and end is not None and start > end:
+        raise CommandError(f"--from {start} is after --to {end}")
+    if start is not None:
+        query.values["start"] = start
+        after = _LENGTHS.get(by or "")
+        query.conditions.append(f"{after.format(day)} > {{start:Date}}" if after else f"{day} >= {{start:Date}}")
+        query.title += f" from {start}"
+    if end is not None:
+        query.values["end"] = end
+        query.conditions.append(f"{day} <= {{end:Date}}")
+        query.title += f" to {end}"
+
+
+def _add_conditions(query: _Query, columns: Sequence[str], where: Iterable[str]) -> None:
+    wanted: dict[str, list[str]] = {}
+    for entry in where:
+        column, equals, value = entry.partition("=")
+        if not equals:
+            raise CommandError(f"--where takes column=value, not {entry}")
+        if column not in columns:
+            raise CommandError(f"{query.view.name} has no column {column}{_near(column, columns)}")
+        wanted.setdefault(column, []).append(value)
+    for number, (column, values) in enumerate(wanted.items()):
+        query.conditions.append(f"has({{where_{number}:Array(String)}}, toString({column}))")
+        query.values[f"where_{number}"] = values
+        query.title += f", {column} {' or '.join(values)}"
+
+
+def _find(views: Sequence[View], name: str) -> View:
+    by_name = {view.name: view for view in views}
+    for candidate in (f"report_{name}", name):
+        if candidate in by_name:
+            return by_name[candidate]
+    grain = re.fullmatch(r"(.+)_(by|week|month|quarter|year)", name)
+    if grain and _is_view(by_name, grain[1]):
+        period = "month" if grain[2] == "by" else grain[2]
+        raise CommandError(f"say sixfold report {grain[1]} --by {period}")
+    names = [view.name.removeprefix("report_") for view in views]
+    plain = name.removeprefix("report_")
+    raise CommandError(f"there is no report {name}{_near(plain, names)}")
+
+
+def _is_view(by_name: dict[str, View], name: str) -> bool:
+    return name in by_name or f"report_{name}" in by_name
+
+
+def _near(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names)}"
+
+
+def _day(text: str | None, option: str) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise CommandError(f"{option} takes a day, YYYY-MM-DD, not {text}") from None
+
+
+def _rows(result: Any) -> Rows:  # noqa: ANN401 - the driver's own class
+    return Rows(result.column_names, [kind.name for kind in result.column_types], result.result_rows)
+
+
+def _picture(client: Client, query: _Query, found: Rows) -> RenderableType:
+    if not found.rows:
+        return Text(f"{query.title}: no rows")
+    table = table_of(found, query.title)
+    if query.bars is None:
+        return table
+    totals = _rows(client.query(query.bars, parameters=query.values))
+    if query.view.name == "report_funnel":
+        show = format_of("leads", "Int64")
+        return Group(table, bars(list(zip(_FUNNEL, totals.rows[0], strict=True)), show, "The funnel"))
+    measure, label = _BARS[query.view.name]
+    labelled = [(str(name), total) for name, total in totals.rows]
+    return Group(table, bars(labelled, format_of(measure, totals.types[1]), f"{measure} by {label}"))
+
+
+def _follow(client: Client, query: _Query) -> None:
+    """Draw until Ctrl-C, which ends the command."""
+    with Live(console=stdout(), auto_refresh=False, vertical_overflow="crop") as live:
+        while True:
+            found = _rows(client.query(query.text, parameters=query.values))
+            live.update(_picture(client, query, found), refresh=True)
+            time.sleep(FOLLOW_SECONDS)
+
+
+def _list(views: Sequence[View], *, as_json: bool) -> None:
+    if as_json:
+        write_json(
+            [
+                {
+                    "name": view.name,
+                    "title": view.title,
+                    "periods": view.has_periods,
+                    "columns": {column.name: column.meaning for column in view.columns},
+                }
+                for view in views
+            ]
+        )
+        return
+    out = stdout()
+    for view in views:
+        periods = " (has --by)" if view.has_periods else ""
+        out.print(Text(view.name.removeprefix("report_"), style="bold"), Text(f"{view.title}{periods}"), sep="  ")
+        width = max(len(column.name) for column in view.columns)
+        for column in view.columns:
+            out.print(Text(f"  {column.name:{width}}  {column.meaning}"))
+        out.print()

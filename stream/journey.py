@@ -1,0 +1,345 @@
+"""A journey: what a root counts, as records. A pure function of the counted documents and the rules.
+
+The field names of the records are those of the nested columns of the table `nodes`, so that a record is encoded into
+its row as it stands. Instants are microseconds since 1970 in UTC, days ISO text, money integers of 1e-4; absent texts
+are '' or the name that reports give to what is absent.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from stream.advances import credit_calls
+from stream.calendar import LAST_DAY, NO_RATE_DAY
+from stream.channels import DIRECT, NONE, Origin, Raw, campaign_of
+from stream.flow import id_of, kind_of, touch_ids
+from stream.fold import Document, Fields, Key
+from stream.records import Call, Credit, Lead, Opportunity, Spend, StageChange, Touch
+from stream.rules import Rules
+from stream.stages import BOFU, CUSTOMER, FUNNEL, MOFU
+
+UNASSIGNED = "(unassigned)"
+
+
+class Journey(msgspec.Struct):
+    """The records that one root counts: at most one lead, and what belongs to it."""
+
+    lead: Lead | None = None
+    opportunities: list[Opportunity] = []
+    calls: list[Call] = []
+    touches: list[Touch] = []
+    spend: list[Spend] = []
+    credits: list[Credit] = []
+
+
+EMPTY = Journey()
+
+
+def journey(root: str, documents: Mapping[str, Document], rules: Rules) -> Journey:
+    """The records of a root from the documents that it counts. `Journey.credits` is left to the attribution."""
+    if not documents:
+        return EMPTY
+    if kind_of(root) == "spend":
+        return Journey(spend=_spend(documents[root], rules))
+    by_kind: dict[str, dict[str, Document]] = {}
+    for entity, document in documents.items():
+        by_kind.setdefault(kind_of(entity), {})[entity] = document
+    leads = by_kind.get("lead", {})
+    members = {id_of(entity): doc for entity, doc in leads.items() if _visible(doc, doc.values())}
+    row_id = _row(id_of(root) if kind_of(root) == "lead" else "", members)
+    touches, origins = _touches(by_kind.get("touch", {}), members, row_id, rules)
+    opportunities = [
+        record
+        for entity, document in by_kind.get("opportunity", {}).items()
+        if (record := _opportunity(entity, document, row_id, rules))
+    ]
+    calls = [
+        record
+        for entity, document in by_kind.get("call", {}).items()
+        if (record := _call(entity, document, row_id, rules))
+    ]
+    lead = None
+    if row_id:
+        merged = sorted(identifier for entity in leads if (identifier := id_of(entity)) != row_id)
+        lead = _lead(row_id, merged, members, origins[row_id], opportunities, rules)
+    credit_calls(lead, calls, rules.call_credit_us)
+    return Journey(lead, opportunities, calls, touches)
+
+
+def created_us(document: Document, values: Fields) -> int:
+    """When a lead or an opportunity was created: as it says, else the least time of its events."""
+    at: int | None = values.get("created_at")
+    return at if at is not None else document.first or 0
+
+
+def _visible(document: Document, values: Fields) -> bool:
+    return document.first is not None and not values.get("deleted")
+
+
+def _row(root_id: str, members: Mapping[str, Document]) -> str:
+    """The lead that stands for its group: the root if it may, else the earliest created, then the least id."""
+    if root_id in members or not members:
+        return root_id if members else ""
+    return min(
+        members, key=lambda lead_id: (created_us(members[lead_id], members[lead_id].values()), lead_id)
+    )
+
+
+def _raw(values: Fields) -> Raw:
+    get = values.get
+    return Raw(
+        get("channel"),
+        get("utm_source"),
+        get("utm_medium"),
+        get("utm_campaign"),
+        get("utm_term"),
+        get("utm_content"),
+        get("gclid"),
+        get("msclkid"),
+        get("fbclid"),
+        get("referrer"),
+        get("campaign_id"),
+    )
+
+
+def _has_utm(raw: Raw) -> bool:
+    return any(value and value.strip() for value in raw[1:6])
+
+
+def _touches(
+    recorded: Mapping[str, Document], members: Mapping[str, Document], row_id: str, rules: Rules
+) -> tuple[list[Touch], dict[str, Origin]]:
+    """The touches in order, creation touches among them, and the origin of each member.
+
+    A creation touch without any origin carries that of the group's earliest touch that has one.
+    """
+    found: list[tuple[tuple[int, int, str, str], Raw]] = []
+    for lead_id, document in members.items():
+        values = document.values()
+        found.append(((created_us(document, values), 0, lead_id, ""), _raw(values)))
+    for entity, document in recorded.items():
+        if document.first is None:
+            continue
+        values = document.values()
+        lead_id, touch_id = touch_ids(entity)
+        at: int | None = values.get("at")
+        found.append(((at if at is not None else document.first, 1, touch_id, lead_id), _raw(values)))
+    found.sort(key=lambda each: each[0])
+    given = rules.origins.given
+    fallback = DIRECT
+    for _, raw in found:
+        if given(raw):
+            fallback = rules.origins.origin(raw)
+            break
+    touches: list[Touch] = []
+    origins: dict[str, Origin] = {}
+    for (at_us, recorded_one, first_id, second_id), raw in found:
+        if recorded_one:
+            touch_id, lead_id = first_id, second_id
+            origin = rules.origins.origin(raw)
+        else:
+            touch_id, lead_id = "", first_id
+            origin = rules.origins.origin(raw) if given(raw) else fallback
+            origins[lead_id] = origin
+        touches.append(
+            Touch(
+                touch_id,
+                lead_id,
+                1 - recorded_one,
+                row_id,
+                at_us,
+                rules.calendar.day(at_us),
+                *origin,
+                *(value or "" for value in raw[:10]),
+                int(_has_utm(raw)),
+            )
+        )
+    return touches, origins
+
+
+def _lead(
+    row_id: str,
+    merged: list[str],
+    members: Mapping[str, Document],
+    origin: Origin,
+    opportunities: list[Opportunity],
+    rules: Rules,
+) -> Lead:
+    funnel = rules.funnel
+    history: list[tuple[Key, str | None]] = []
+    for document in members.values():
+        history += document.history("stage")
+    history.sort(key=lambda each: each[0])
+    # when the group's reached stage came to each rank or above it
+    rises: list[int | None] = [None] * len(FUNNEL)
+
+    def reach(rank: int, at_us: int) -> None:
+        for below in range(MOFU, rank + 1):
+            known = rises[below]
+            if known is None or at_us < known:
+                rises[below] = at_us
+
+    for key, stage in history:
+        reach(funnel.rank(stage), key[0])
+    for opportunity in opportunities:
+        reach(BOFU, opportunity.created_us)
+        if opportunity.status == "won" and opportunity.closed_us is not None:
+            reach(CUSTOMER, opportunity.closed_us)
+    reached = max((rank for rank in range(len(FUNNEL)) if rises[rank] is not None), default=0)
+    values = members[row_id].values()
+    own_stage = (values.get("stage") or [None])[-1]
+    created = created_us(members[row_id], values)
+    raw = _raw(values)
+    return Lead(
+        row_id,
+        merged,
+        created,
+        rules.calendar.day(created),
+        *origin,
+        values.get("lead_magnet") or NONE,
+        own_stage or NONE,
+        FUNNEL[funnel.rank(own_stage)],
+        FUNNEL[reached],
+        rises[MOFU],
+        rises[BOFU],
+        rises[CUSTOMER],
+        [
+            StageChange(key[0], stage or NONE, FUNNEL[funnel.rank(stage)], int(funnel.mapped(stage)))
+            for key, stage in history
+        ],
+        *(value or "" for value in raw[:10]),
+        int(_has_utm(raw)),
+        int(rules.origins.given(raw)),
+        values.get("owner_id") or UNASSIGNED,
+        values.get("account_id") or "",
+    )
+
+
+def _opportunity(entity: str, document: Document, row_id: str, rules: Rules) -> Opportunity | None:
+    values = document.values()
+    if document.first is None or values.get("deleted"):
+        return None
+    status, closed_us = _close(document, values)
+    created = created_us(document, values)
+    amount = values.get("amount")
+    currency = values.get("currency") or rules.currency
+    closed_day = rules.calendar.day(closed_us) if closed_us is not None else None
+    probability = values.get("probability")
+    stage = (values.get("stage") or [None])[-1]
+    if currency == rules.currency:
+        rate_day = NO_RATE_DAY
+    else:
+        rate_day = closed_day or LAST_DAY
+    return Opportunity(
+        id_of(entity),
+        row_id,
+        values.get("lead_id") or "",
+        values.get("account_id") or "",
+        values.get("contact_id") or "",
+        amount or 0,
+        int(amount is not None),
+        currency,
+        values.get("cost") or 0,
+        probability,
+        _weighted(amount or 0, status, probability, stage, rules),
+        stage or NONE,
+        int(rules.funnel.mapped(stage)),
+        status,
+        values.get("due_date"),
+        created,
+        rules.calendar.day(created),
+        closed_us,
+        closed_day,
+        values.get("owner_id") or UNASSIGNED,
+        values.get("campaign_id") or "",
+        rate_day,
+    )
+
+
+def _close(document: Document, values: Fields) -> tuple[str, int | None]:
+    """Status now, and when it closed: as it says, else at the first of the last run of this status.
+
+    A `closed_at` written by the event of the last other status, or an older one, belongs to an older close.
+    """
+    history = document.history("status")
+    status = history[-1][1] if history else "open"
+    if status == "open":
+        return status, None
+    start = len(history) - 1
+    while start and history[start - 1][1] == status:
+        start -= 1
+    closed_at: int | None = values.get("closed_at")
+    if closed_at is not None:
+        written = document.key_of("closed_at")
+        if start == 0 or (written is not None and written > history[start - 1][0]):
+            return status, closed_at
+    return status, history[start][0][0]
+
+
+def _weighted(amount: int, status: str, probability: int | None, stage: str | None, rules: Rules) -> int:
+    """Amount times probability, rounded half to even; a won one counts whole, a lost one not at all."""
+    if status == "won":
+        return amount
+    if status == "lost":
+        return 0
+    if probability is None:
+        probability = rules.stage_probability.get(stage or "", 0)
+    quotient, rest = divmod(amount * probability, 10_000)
+    if rest > 5_000 or (rest == 5_000 and quotient % 2):
+        quotient += 1
+    return quotient
+
+
+def _call(entity: str, document: Document, row_id: str, rules: Rules) -> Call | None:
+    values = document.values()
+    if document.first is None or values.get("deleted"):
+        return None
+    started: int | None = values.get("started_at")
+    if started is None:
+        started = document.first
+    says = values.get("advanced_to") or ""
+    return Call(
+        id_of(entity),
+        values.get("rep_id") or UNASSIGNED,
+        row_id,
+        values.get("lead_id") or "",
+        values.get("opportunity_id") or "",
+        values.get("direction") or NONE,
+        values.get("outcome") or "",
+        started,
+        rules.calendar.day(started),
+        values.get("talk_seconds") or 0,
+        says,
+        FUNNEL[rules.funnel.rank(says)] if says else "",
+    )
+
+
+def _spend(document: Document, rules: Rules) -> list[Spend]:
+    figure = document.values().get("figure")
+    if figure is None:
+        return []
+    raw = _raw(figure)
+    origin = rules.origins.origin(raw)
+    source, medium = origin.source, origin.medium
+    if source == NONE and medium == NONE:
+        platform = rules.platform_map.get(figure["platform"], {})
+        source, medium = platform.get("source", NONE), platform.get("medium", NONE)
+    return [
+        Spend(
+            figure["platform"],
+            figure.get("account_id") or "",
+            figure["date"],
+            figure.get("campaign_id") or "",
+            campaign_of(raw.campaign_id, raw.utm_campaign),
+            figure.get("category") or "media",
+            rules.origins.spend_channel(raw),
+            source,
+            medium,
+            *(value or "" for value in raw[:6]),
+            figure["currency"],
+            figure["amount"],
+            figure.get("impressions") or 0,
+            figure.get("clicks") or 0,
+            figure.get("visitors") or 0,
+        )
+    ]

@@ -1,0 +1,126 @@
+"""Differences of contributions become absolute rows.
+
+A shard's rolling row is its total for a key. When what a root contributes changes, the old contributions are taken off
+and the new ones added; the rows touched are written whole at the next flush.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from stream.attribution import credits as credits_of
+from stream.fold import Document
+from stream.journey import EMPTY, Journey, journey
+from stream.reports import TABLES, Contribution, Table
+from stream.rules import Rules
+
+Contributions = dict[str, list[Contribution]]
+Key = tuple[str, ...]
+#: measures, and the sparse counts by whole unit
+Row = tuple[list[int], dict[int, int]]
+
+_json = msgspec.json.Encoder().encode
+_INT64 = 1 << 63
+
+
+def account(root: str, documents: dict[str, Document], rules: Rules) -> tuple[Journey, Contributions]:
+    """A root's journey with its credits, and what it contributes to each rolling table."""
+    if not documents:
+        return EMPTY, {}
+    found = journey(root, documents, rules)
+    if found.opportunities:
+        found.credits = credits_of(found.lead, found.touches, found.opportunities, rules)
+    contributions: Contributions = {}
+    for table in TABLES:
+        rows = list(table.contribute(found))
+        if rows:
+            contributions[table.name] = rows
+    return found, contributions
+
+
+class Rolling:
+    """One shard's rolling rows, and which of them changed since they were last taken."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, dict[Key, Row]] = {table.name: {} for table in TABLES}
+        self._dirty: dict[str, set[Key]] = {table.name: set() for table in TABLES}
+
+    def __len__(self) -> int:
+        return sum(len(rows) for rows in self._rows.values())
+
+    def restore(self, table: str, key: Key, measures: Sequence[int], sparse: dict[int, int]) -> None:
+        """Put back a row as it was written."""
+        self._rows[table][key] = (list(measures), sparse)
+
+    def replace(self, old: Contributions, new: Contributions) -> None:
+        """Take off what a root contributed before, and add what it contributes now."""
+        for table in TABLES:
+            name = table.name
+            before, after = old.get(name, ()), new.get(name, ())
+            if before != after:
+                self._add(table, before, -1)
+                self._add(table, after, 1)
+
+    def _add(self, table: Table, contributions: Iterable[Contribution], sign: int) -> None:
+        rows, dirty = self._rows[table.name], self._dirty[table.name]
+        width = len(table.measures)
+        for key, measures, bucket in contributions:
+            row = rows.get(key)
+            if row is None:
+                row = rows[key] = ([0] * width, {})
+            dirty.add(key)
+            totals, counts = row
+            for index, measure in enumerate(measures):
+                if measure:
+                    totals[index] += sign * measure
+            if bucket is not None:
+                count = counts.get(bucket, 0) + sign
+                if count:
+                    counts[bucket] = count
+                else:
+                    del counts[bucket]
+
+    def rows(self) -> dict[str, dict[Key, Row]]:
+        """Every row that is not all zero, by table."""
+        return {
+            name: {key: row for key, row in rows.items() if any(row[0]) or row[1]}
+            for name, rows in self._rows.items()
+        }
+
+    def mark_all(self) -> None:
+        """Write every row at the next flush: for a generation that is folded anew."""
+        for name, rows in self._rows.items():
+            self._dirty[name].update(rows)
+
+    def take(self, shard: int, epoch: int, version: int) -> dict[str, list[bytes]]:
+        """The changed rows as JSON lines for ClickHouse, by table; rows that are all zero are deleted ones."""
+        taken: dict[str, list[bytes]] = {}
+        for table in TABLES:
+            dirty = self._dirty[table.name]
+            if not dirty:
+                continue
+            rows = self._rows[table.name]
+            lines: list[bytes] = []
+            for key in dirty:
+                totals, counts = rows[key]
+                gone = not counts and not any(totals)
+                line: dict[str, Any] = {
+                    "shard": shard,
+                    "epoch": epoch,
+                    "version": version,
+                    "is_deleted": int(gone),
+                }
+                line.update(zip(table.key, key, strict=True))
+                line.update(zip(table.measures, totals, strict=True))
+                for name in table.big:
+                    if not -_INT64 <= line[name] < _INT64:
+                        line[name] = str(line[name])
+                if table.sparse:
+                    line[table.sparse] = counts
+                lines.append(_json(line))
+                if gone:
+                    del rows[key]
+            taken[table.name] = lines
+            dirty.clear()
+        return taken

@@ -1,0 +1,487 @@
+"""The settings: one model, read from the environment, `.env`, `sixfold.toml` and the data directory.
+
+Every field `x` is the environment variable `SIXFOLD_X`; in a TOML file it is the key `x`. The first of these
+that gives a setting wins, whole (maps are replaced, not merged):
+
+1. the environment, 2. `.env` of the current directory, 3. `sixfold.toml` of the current directory,
+4. `sixfold.toml` of the data directory, where the embedded stack leaves its addresses, 5. the default.
+
+In the first two an empty value is no value.
+"""
+
+import difflib
+import json
+import os
+import re
+import socket
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
+from urllib.parse import quote, unquote, urlsplit
+from zoneinfo import available_timezones
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+if TYPE_CHECKING:
+    from sinks.migrate import ViewSettings
+    from stream.rules import Rules
+
+PREFIX = "SIXFOLD_"
+DATA = Path(".sixfold")
+FILE = "sixfold.toml"
+UNITS = 10_000
+"""A probability of 1 in the units of the rules."""
+
+Model = Literal["first", "last", "linear", "position", "time_decay", "w_shaped"]
+MODELS: tuple[str, ...] = get_args(Model)
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used: one line for each, naming it, where it comes from and what it takes."""
+
+
+@dataclass(frozen=True)
+class ClickHouseAddress:
+    """Where ClickHouse is and as whom to log in; its text and repr leave the password out."""
+
+    host: str
+    port: int
+    user: str
+    password: SecretStr
+    database: str
+    secure: bool
+
+    def __str__(self) -> str:
+        scheme = "https" if self.secure else "http"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme}://{quote(self.user)}@{host}:{self.port}/{quote(self.database)}"
+
+
+def _split(value: object) -> object:
+    """Read a comma-separated list; lists of a TOML file are taken as they are."""
+    if isinstance(value, str):
+        return tuple(part for part in (piece.strip() for piece in value.split(",")) if part)
+    return value
+
+
+def _map(value: object) -> object:
+    """Read a JSON object, its numbers exactly; tables of a TOML file are taken as they are."""
+    if not isinstance(value, str):
+        return value
+    try:
+        decoded = json.loads(value, parse_float=Decimal)
+    except json.JSONDecodeError as error:
+        raise ValueError(f'must be a JSON object such as {{"name": "value"}}: {error}') from None
+    if not isinstance(decoded, dict):
+        raise ValueError('must be a JSON object such as {"name": "value"}')  # noqa: TRY004 - for pydantic
+    return decoded
+
+
+def _probability(value: object) -> object:
+    """Read a share of 0 to 1 with at most 4 decimals, as an integer of 1e-4."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise ValueError("must be a number from 0 to 1")  # noqa: TRY004 - for pydantic
+    try:
+        units = Decimal(str(value)) * UNITS
+    except InvalidOperation:
+        raise ValueError("must be a number from 0 to 1") from None
+    if not (units.is_finite() and 0 <= units <= UNITS and units == int(units)):
+        raise ValueError("must be a number from 0 to 1 with at most 4 decimals")
+    return int(units)
+
+
+def _currency(value: str) -> str:
+    if not (len(value) == 3 and value.isascii() and value.isalpha() and value.isupper()):
+        raise ValueError("must be a currency code of three capital letters, such as EUR")
+    return value
+
+
+def _time_zone(value: str) -> str:
+    if value not in available_timezones():
+        near = difflib.get_close_matches(value, available_timezones(), n=1)
+        hint = f"; did you mean {near[0]}?" if near else ", such as Europe/Stockholm"
+        raise ValueError(f"must be the name of a time zone{hint}")
+    return value
+
+
+def _topic_prefix(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{0,100}", value):
+        raise ValueError("must have at most 100 letters, digits, dots, hyphens and underscores")
+    return value
+
+
+def _address_list(value: str) -> str:
+    addresses = [part.strip() for part in value.split(",") if part.strip()]
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ValueError(f"must be host:port, or several with commas between them, not {address}")
+    if not addresses:
+        raise ValueError("must be host:port, or several with commas between them")
+    return ",".join(addresses)
+
+
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address such as http://127.0.0.1:8080")
+    return value.rstrip("/")
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Map = Annotated[dict[str, str], NoDecode, BeforeValidator(_map)]
+Probability = Annotated[int, BeforeValidator(_probability)]
+Currency = Annotated[str, AfterValidator(_currency)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Immutable; `Settings(partitions=8)` overrules every other source.
+
+    Raises `SettingsError`. Printing it, or its repr, shows no secret.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        validate_default=False,
+    )
+    SECRET: ClassVar = frozenset({"clickhouse_url", "gateway_key"})
+
+    # Where things are.
+    brokers: Annotated[str, AfterValidator(_address_list)] = Field(
+        default="127.0.0.1:9092", description="Kafka brokers, host:port, several with commas"
+    )
+    clickhouse_url: SecretStr = Field(
+        default=SecretStr("http://default@127.0.0.1:8123/default"),
+        description="ClickHouse over HTTP: http://user:password@host:port/database",
+    )
+    clickhouse_password_file: Path | None = Field(
+        default=None, description="a file with ClickHouse's password, in the place of the one in the URL"
+    )
+    data: Path = Field(default=DATA, description="directory of the embedded stack: its data, journal and addresses")
+    gateway_url: Annotated[str, AfterValidator(_web_address)] | None = Field(
+        default=None, description="HTTP address that takes events in; without one they are produced to Kafka"
+    )
+    gateway_key: SecretStr | None = Field(default=None, description="what the gateway asks for, as a bearer token")
+
+    # Kafka.
+    prefix: Annotated[str, AfterValidator(_topic_prefix)] = Field(
+        default="", description="before the names of topics and group"
+    )
+    partitions: int = Field(default=32, ge=1, le=65535, description="of crm.events and crm.documents; fixed for good")
+    replication_factor: int = Field(default=1, ge=1, le=100, description="of the topics that migrate creates")
+    transport: Literal["batched", "stock"] = Field(
+        default="batched", description="batched, or stock: Faust's own, slower"
+    )
+    session_timeout: float = Field(default=10, gt=0, description="seconds until a silent worker's shards move on")
+    heartbeat_interval: float = Field(default=2, gt=0, description="seconds between two signs of life")
+    rebalance_timeout: float = Field(default=10, gt=0, description="seconds that workers have to join a rebalance")
+    log_incarnation: str = Field(default="", description="changes when Kafka's logs begin anew; set by sixfold up")
+
+    # Rules: another value counts all history anew at the worker's next start.
+    time_zone: Annotated[str, AfterValidator(_time_zone)] = Field(default="UTC", description="in which a day begins")
+    currency: Currency = Field(default="USD", description="in which money is reported")
+    lookback_days: int = Field(default=0, ge=0, le=36500, description="older touches get no credit; 0: no limit")
+    call_credit_hours: int = Field(default=24, ge=0, le=8760, description="a rise this long after a call is the call's")
+    stages: Annotated[dict[str, Literal["tofu", "mofu", "bofu", "customer"]], NoDecode, BeforeValidator(_map)] = Field(
+        default={}, description='the CRM\'s stages: {"MQL": "mofu"}'
+    )
+    stage_probability: Annotated[dict[str, Probability], NoDecode, BeforeValidator(_map)] = Field(
+        default={}, description='where an opportunity has none: {"Proposal": 0.5}'
+    )
+    channels: Map = Field(default={}, description="channel of a medium, before the default's: {medium: channel}")
+    search_engines: Names = Field(default=(), description="more domains; a dot at the end means any ending")
+    social_networks: Names = Field(default=(), description="more domains; a dot at the end means any ending")
+    platforms: Annotated[
+        dict[str, dict[Literal["channel", "source", "medium"], str]], NoDecode, BeforeValidator(_map)
+    ] = Field(default={}, description='origin of spend: {platform: {"channel": .., "source": .., "medium": ..}}')
+    own_domains: Names = Field(default=(), description="one's own web sites: no referrers")
+
+    # Views only.
+    pivot_currency: Currency = Field(default="EUR", description="across which rates are found")
+    fiscal_year_start: int = Field(default=1, ge=1, le=12, description="first month of the fiscal year")
+    attribution_model: Model = Field(default="first", description="of every view without a column model")
+
+    # The worker.
+    worker_name: str = Field(
+        default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}",
+        min_length=1,
+        max_length=200,
+        description="unique for each worker",
+    )
+    max_future_hours: float = Field(default=24, gt=0, le=87600, description="by which an event may precede its record")
+    flush_seconds: float = Field(default=0.5, gt=0, le=3600, description="longest time between two flushes")
+    flush_records: int = Field(default=20_000, ge=1, description="most records between two flushes")
+    max_inflight: int = Field(default=100_000, ge=1, description="records read but not flushed, at most")
+    max_dirty: int = Field(default=200_000, ge=1, description="nodes changed but not written, at most")
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
+        default="info", description="debug, info, warning or error"
+    )
+
+    # The embedded stack.
+    http_port: Port = Field(default=0, description="of sixfold up; 0: a free one")
+    kafka_port: Port = Field(default=0, description="of sixfold up; 0: a free one")
+    clickhouse_port: Port = Field(default=0, description="of sixfold up; 0: a free one")
+
+    _origins: dict[str, str] = PrivateAttr(default_factory=dict)
+    _clickhouse: ClickHouseAddress = PrivateAttr()
+
+    @field_validator("clickhouse_url")
+    @classmethod
+    def _check_clickhouse_url(cls, value: SecretStr) -> SecretStr:
+        _clickhouse_address(value.get_secret_value(), password_file=None)
+        return value
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_origins(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - pydantic
+        plain = {name: value.value for name, value in given.items()}
+        origins = {name: value.origin for name, value in given.items()}
+        try:
+            self = handler(plain)
+        except ValidationError as error:
+            raise SettingsError(_lines(error, origins)) from None
+        self._origins = origins
+        try:
+            self._clickhouse = _clickhouse_address(
+                self.clickhouse_url.get_secret_value(), self.clickhouse_password_file
+            )
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                f"{PREFIX}CLICKHOUSE_PASSWORD_FILE ({origins['clickhouse_password_file']}): cannot read "
+                f"{self.clickhouse_password_file}: {getattr(error, 'strerror', 'it is no text')}; correct the "
+                "path, its permissions or its content"
+            ) from None
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic names them; read below, each alone
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - clickhouse_password_file is ours
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the sources in their order, each with the name that `origins` shows."""
+        arguments = init_settings() if isinstance(init_settings, InitSettingsSource) else {}
+        environment = EnvSettingsSource(settings_cls)()
+        dotenv = DotEnvSettingsSource(settings_cls, dotenv_filtering="only_existing")()
+        here = _read_toml(settings_cls, Path(FILE))
+        data = next((layer["data"] for layer in (arguments, environment, dotenv, here) if "data" in layer), DATA)
+        stack = Path(str(data)) / FILE
+        return (
+            _Layer(settings_cls, arguments, "argument"),
+            _Layer(settings_cls, environment, "environment"),
+            _Layer(settings_cls, dotenv, ".env"),
+            _Layer(settings_cls, here, FILE),
+            _Layer(settings_cls, _read_toml(settings_cls, stack), str(stack)),
+        )
+
+    def origins(self) -> dict[str, str]:
+        """Name each setting's source: `environment`, `.env`, a file's path, `default` (or `argument`)."""
+        return {name: self._origins.get(name, "default") for name in type(self).model_fields}
+
+    def shown(self) -> dict[str, Any]:
+        """Give every setting as plain JSON values, secrets masked."""
+        values: dict[str, Any] = self.model_dump(mode="json")
+        values["clickhouse_url"] = _masked(self.clickhouse)
+        values["stage_probability"] = {name: units / UNITS for name, units in self.stage_probability.items()}
+        return values
+
+    @property
+    def clickhouse(self) -> ClickHouseAddress:
+        """ClickHouse's address, with the password of the password file if there is one."""
+        return self._clickhouse
+
+    @property
+    def broker_list(self) -> tuple[str, ...]:
+        """The brokers, each `host:port`."""
+        return tuple(self.brokers.split(","))
+
+    @property
+    def events_topic(self) -> str:
+        """Topic of the canonical events."""
+        return f"{self.prefix}crm.events"
+
+    @property
+    def documents_topic(self) -> str:
+        """Topic of the documents that flow to their roots (internal)."""
+        return f"{self.prefix}crm.documents"
+
+    @property
+    def dead_letters_topic(self) -> str:
+        """Topic of what could not be read."""
+        return f"{self.prefix}crm.dead-letters"
+
+    @property
+    def group(self) -> str:
+        """The workers' consumer group."""
+        return f"{self.prefix}sixfold"
+
+    def rules(self) -> "Rules":
+        """The part that decides what is counted: its hash stands in every manifest."""
+        from stream.rules import Rules
+
+        return Rules(
+            time_zone=self.time_zone,
+            currency=self.currency,
+            stages=dict(self.stages),
+            stage_probability=dict(self.stage_probability),
+            channels=dict(self.channels),
+            search_engines=self.search_engines,
+            social_networks=self.social_networks,
+            platforms={name: {str(k): v for k, v in origin.items()} for name, origin in self.platforms.items()},
+            own_domains=self.own_domains,
+            lookback_days=self.lookback_days,
+            call_credit_hours=self.call_credit_hours,
+        )
+
+    def view_settings(self) -> "ViewSettings":
+        """The part that only views need: the one row that migrate writes for them."""
+        from sinks.migrate import ViewSettings
+
+        return ViewSettings(
+            currency=self.currency,
+            pivot_currency=self.pivot_currency,
+            fiscal_year_start=self.fiscal_year_start,
+            attribution_model=self.attribution_model,
+            time_zone=self.time_zone,
+            platform_channels={
+                name: origin["channel"] for name, origin in self.rules().platform_map.items() if "channel" in origin
+            },
+            lookback_days=self.lookback_days,
+            call_credit_hours=self.call_credit_hours,
+            partitions=self.partitions,
+        )
+
+
+def unknown_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Find variables that begin like settings but are none, each with the nearest setting's name, or ''.
+
+    They are no error: Kubernetes, for one, sets such names by itself.
+    """
+    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+    return {
+        name: next(iter(difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8)), "")
+        for name in environment
+        if name.upper().startswith(PREFIX) and name.upper() not in known
+    }
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A value and its origin; not a dict, so that pydantic-settings takes the first one whole."""
+
+    value: object
+    origin: str
+
+
+class _Layer(PydanticBaseSettingsSource):
+    """One source, already read."""
+
+    def __init__(self, settings_cls: type[BaseSettings], values: Mapping[str, Any], origin: str) -> None:
+        super().__init__(settings_cls)
+        self._values, self._origin = values, origin
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        return self._values.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return {name: _Given(value, self._origin) for name, value in self._values.items()}
+
+
+def _read_toml(settings_cls: type[BaseSettings], path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read as TOML: {error}; correct or remove the file") from None
+    for name in values:
+        if name not in settings_cls.model_fields:
+            plain = name.lower().removeprefix(PREFIX.lower())
+            near = difflib.get_close_matches(plain, settings_cls.model_fields, n=1)
+            hint = f"did you mean {near[0]}?" if near else "`sixfold settings` lists them all"
+            raise SettingsError(f"{path}: there is no setting {name}; {hint}")
+    return values
+
+
+def _clickhouse_address(url: str, password_file: Path | None) -> ClickHouseAddress:
+    form = "must be http://user:password@host:port/database (or https)"
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"{form}, with a port from 1 to 65535") from None
+    database = unquote(parts.path.strip("/"))
+    if parts.scheme not in ("http", "https"):
+        raise ValueError(form)
+    if not parts.hostname or "/" in database or parts.query or parts.fragment:
+        raise ValueError(f"{form}; special characters in the password are percent-encoded")
+    secure = parts.scheme == "https"
+    password = unquote(parts.password or "")
+    if password_file is not None:
+        password = password_file.read_text("utf-8").rstrip("\r\n")
+    return ClickHouseAddress(
+        host=parts.hostname,
+        port=port or (8443 if secure else 8123),
+        user=unquote(parts.username or "") or "default",
+        password=SecretStr(password),
+        database=database or "default",
+        secure=secure,
+    )
+
+
+def _masked(address: ClickHouseAddress) -> str:
+    if not address.password.get_secret_value():
+        return str(address)
+    return str(address).replace("@", ":***@", 1)
+
+
+def _lines(error: ValidationError, origins: Mapping[str, str]) -> str:
+    """One line for each wrong setting."""
+    lines = []
+    for problem in error.errors(include_url=False, include_context=False):
+        name = str(problem["loc"][0])
+        inside = ".".join(str(part) for part in problem["loc"][1:] if part != "[key]")
+        message = problem["msg"].removeprefix("Value error, ")
+        message = f"{message[0].lower()}{message[1:]}" if not message.startswith(PREFIX) else message
+        shown = problem["input"]
+        value = "" if name in Settings.SECRET or not isinstance(shown, str | int | float) else f"={shown}"
+        origin = origins.get(name, "default")
+        where = "correct it there" if origin != "argument" else "correct it"
+        entry = f", entry {inside}" if inside else ""
+        lines.append(f"{PREFIX}{name.upper()}{value}{entry} ({origin}): {message}; {where}")
+    return "\n".join(lines)

@@ -1,0 +1,423 @@
+"""A shard: the nodes of one partition number, and the order in which its effects become durable.
+
+A shard folds the records of its two partitions, `take`s what changed as effects, and `flush` makes these durable in
+the one order that loses nothing:
+
+    produce and await the acks -> reference rows, erased, people, dead letters -> nodes -> rolling rows -> manifest -> ack
+
+What follows from a node's growth goes before the node: after a crash in between the re-read changes nothing, so
+nothing would be sent or written any more. The manifest
+is what a later owner resumes from; Kafka's committed offsets only serve lag tools.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol, cast
+
+import msgspec
+
+from schemas import Event, Reason, Rejected, decode, homes
+from stream.flow import Node, kind_of
+from stream.fold import Change, changes
+from stream.journey import Journey
+from stream.log import Mark, Outgoing, home_partition, mark_of
+from stream.records import Call, Credit, Lead, Opportunity, Spend, Touch
+from stream.reference import reference_row
+from stream.rolling import Rolling, account
+from stream.rules import Rules
+
+#: one record of the documents topic holds many documents, up to about this size
+DOCUMENTS_BYTES = 1 << 20
+#: the position of a record in the embedded stack's journal: the identity of its dead letter
+JOURNAL_HEADER = "sixfold-journal"
+JOURNAL_PARTITION = -1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_json = msgspec.json.Encoder().encode
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(list[tuple[str, str, bytes]]).decode
+
+
+class Record(Protocol):
+    """What the shard reads of a Kafka record."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class Position(msgspec.Struct, frozen=True):
+    """How far a topic's partition was read: the next offset, and the mark of the record before it (zeros: none)."""
+
+    offset: int = 0
+    mark: Mark = Mark(0, 0)
+
+
+class NodeRow(msgspec.Struct, omit_defaults=True):
+    """A row of the table `nodes`."""
+
+    shard: int
+    entity: str
+    version: int
+    state: bytes
+    leads: list[Lead] = []
+    opportunities: list[Opportunity] = []
+    calls: list[Call] = []
+    touches: list[Touch] = []
+    credits: list[Credit] = []
+    spend: list[Spend] = []
+
+
+@dataclass
+class Effects:
+    """What a flush makes durable. Rows are JSON lines by table."""
+
+    outgoing: list[Outgoing] = field(default_factory=list)
+    rows: dict[str, list[bytes]] = field(default_factory=dict)
+    nodes: dict[str, list[bytes]] = field(default_factory=dict)
+    rolling: dict[str, list[bytes]] = field(default_factory=dict)
+    manifests: list[bytes] = field(default_factory=list)
+
+    def add(self, other: "Effects") -> None:
+        """Take in the effects of another shard: one insert a table serves all shards of a flush."""
+        self.outgoing += other.outgoing
+        self.manifests += other.manifests
+        for mine, theirs in (
+            (self.rows, other.rows),
+            (self.nodes, other.nodes),
+            (self.rolling, other.rolling),
+        ):
+            for table, lines in theirs.items():
+                mine.setdefault(table, []).extend(lines)
+
+
+class Producer(Protocol):
+    """Where records are produced."""
+
+    async def produce(self, records: Sequence[Outgoing]) -> None:
+        """Send all and return when all are acknowledged."""
+
+
+class Sink(Protocol):
+    """Where rows are written."""
+
+    async def insert(self, rows: Mapping[str, Sequence[bytes]]) -> None:
+        """Write JSON lines to several tables and return when all are durable."""
+
+
+async def flush(effects: Effects, log: Producer, sink: Sink) -> None:
+    """Make effects durable in their order.
+
+    Whatever fails may be done again from the start, with the same effects. The caller acknowledges the batches when this
+    has returned, and only then.
+    """
+    if effects.outgoing:
+        await log.produce(effects.outgoing)
+    await sink.insert(effects.rows)
+    await sink.insert(effects.nodes)
+    await sink.insert(effects.rolling)
+    await sink.insert({"manifest": effects.manifests})
+
+
+@dataclass(frozen=True)
+class Topics:
+    """The topics of one deployment."""
+
+    events: str = "crm.events"
+    documents: str = "crm.documents"
+    dead_letters: str = "crm.dead-letters"
+
+
+class Shard:
+    """Everything that belongs to one partition number, in memory. It does no I/O and reads no clock.
+
+    `epoch` is the claim under which it writes; `nodes` are at rest as bytes, those in hand since the last
+    `take` as `Node`.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        partitions: int,
+        rules: Rules,
+        *,
+        epoch: int = 1,
+        topics: Topics | None = None,
+        max_future_us: int = 86_400_000_000,
+        incarnation: str = "",
+    ) -> None:
+        self.number = number
+        self.partitions = partitions
+        self.rules = rules
+        self.epoch = epoch
+        self.topics = topics or Topics()
+        self.incarnation = incarnation
+        self.flush_number = 0
+        self.source = (0, 0)
+        self.positions = {self.topics.events: Position(), self.topics.documents: Position()}
+        self.nodes: dict[str, bytes] = {}
+        self.rolling = Rolling()
+        self.last_event_us = 0
+        self.as_of_ms = 0
+        self.moved = False
+        self._max_future_us = max_future_us
+        self._in_hand: dict[str, Node] = {}
+        self._outgoing: list[Outgoing] = []
+        self._rows: dict[str, list[bytes]] = {}
+        self._node_rows: list[bytes] = []
+
+    @property
+    def dirty(self) -> int:
+        """How many nodes are in hand since the last `take`."""
+        return len(self._in_hand)
+
+    # -- reading
+
+    def read(self, topic: str, records: Sequence[Record]) -> None:
+        """Fold records of one of the shard's two partitions, in their order."""
+        if not records:
+            return
+        if topic == self.topics.events:
+            for record in records:
+                self._event(record)
+        else:
+            for record in records:
+                self._documents(record)
+        last = records[-1]
+        self.positions[topic] = Position(last.offset + 1, mark_of(last))
+        self.as_of_ms = max(self.as_of_ms, last.timestamp or 0)
+        self.moved = True
+
+    def _event(self, record: Record) -> None:
+        value = record.value or b""
+        stamp = record.timestamp
+        try:
+            event = decode(value, stamp if stamp is not None and stamp >= 0 else None, self._max_future_us)
+        except Rejected as rejected:
+            self._dead_letter(record, rejected.reason, rejected.message)
+            return
+        if event.type == "crm.lead.merged":
+            event = self._own_part(event, record)
+        elif not self._at_home(event.home):
+            self._forward(record, event.home, value)
+            return
+        self.last_event_us = max(self.last_event_us, event.time)
+        for change in changes(event):
+            self._fold(change)
+
+    def _own_part(self, event: Event, record: Record) -> Event:
+        """A merge is one write for each merged lead: the parts that are at home elsewhere go there."""
+        here: list[str] = []
+        elsewhere: dict[str, list[str]] = {}
+        merged = dict.fromkeys(cast("list[str]", event.data["merged_ids"]))
+        for merged_id, home in zip(merged, homes(event), strict=True):
+            if self._at_home(home):
+                here.append(merged_id)
+            else:
+                elsewhere.setdefault(home, []).append(merged_id)
+        if elsewhere:
+            envelope = msgspec.json.decode(record.value or b"")
+            for home, merged_ids in elsewhere.items():
+                data = {"lead_id": event.data["lead_id"], "merged_ids": merged_ids}
+                self._forward(record, home, _json({**envelope, "data": data}))
+        event.data["merged_ids"] = here
+        return event
+
+    def _at_home(self, home: str) -> bool:
+        return (
+            home in self._in_hand
+            or home in self.nodes
+            or home_partition(home, self.partitions) == self.number
+        )
+
+    def _forward(self, record: Record, home: str, value: bytes) -> None:
+        """Producers need not find the right partition: send the event there, with its first timestamp."""
+        partition = home_partition(home, self.partitions)
+        self._outgoing.append(
+            Outgoing(self.topics.events, partition, home.encode(), value, record.timestamp, record.headers)
+        )
+
+    def _fold(self, change: Change) -> None:
+        node = self._take_up(change.home)
+        node.fold(change)
+        if change.personal:
+            time, sequence, source, identifier = change.key
+            at = _timestamp(time)
+            for name, value in change.personal.items():
+                row = {
+                    "entity": change.entity,
+                    "field": name,
+                    "time": at,
+                    "sequence": sequence,
+                    "source": source,
+                    "id": identifier,
+                    "value": value or "",
+                }
+                self._row("people", row)
+
+    def _documents(self, record: Record) -> None:
+        try:
+            documents = _unpack(record.value or b"")
+        except msgspec.DecodeError as error:
+            # nobody but the workers writes this topic; whatever else does must not stop them
+            message = f"not a record of documents ({error}): only workers may write to {record.topic}"
+            self._dead_letter(record, Reason.INVALID_ENVELOPE, message)
+            return
+        for to, entity, document in documents:
+            self._take_up(to).receive(entity, document)
+
+    def _take_up(self, entity: str) -> Node:
+        node = self._in_hand.get(entity)
+        if node is None:
+            node = self._in_hand[entity] = Node(entity, self.nodes.get(entity))
+        return node
+
+    def _dead_letter(self, record: Record, reason: Reason, message: str) -> None:
+        partition, offset = record.partition, record.offset
+        for name, header in record.headers or ():
+            if name == JOURNAL_HEADER:
+                partition, offset = JOURNAL_PARTITION, int(header)
+        facts: dict[str, Any] = {
+            "topic": record.topic,
+            "partition": partition,
+            "offset": offset,
+            "received_at": _timestamp((record.timestamp or 0) * 1000)[:23],
+            "reason": str(reason),
+            "message": message,
+        }
+        headers = [(name, str(fact).encode()) for name, fact in facts.items()]
+        self._outgoing.append(
+            Outgoing(self.topics.dead_letters, 0, record.key, record.value, record.timestamp, headers)
+        )
+        self._row("dead_letters", {**facts, "value_base64": record.value or b""})
+
+    def _row(self, table: str, row: dict[str, Any]) -> None:
+        self._rows.setdefault(table, []).append(_json(row))
+
+    # -- writing
+
+    def take(self) -> Effects:
+        """What changed since the last take, to be flushed; the shard goes on from there."""
+        self.flush_number += 1
+        version = (self.epoch << 32) + self.flush_number
+        sends: dict[int, list[tuple[str, str, bytes]]] = {}
+        for node in self._in_hand.values():
+            if node.changed:
+                self._take_node(node, version, sends)
+        self._in_hand.clear()
+        effects = Effects(
+            [*self._outgoing, *self._records(sends)],
+            self._rows,
+            {"nodes": self._node_rows},
+            self.rolling.take(self.number, self.epoch, version),
+            [self.manifest()],
+        )
+        self._outgoing, self._rows, self._node_rows, self.moved = [], {}, [], False
+        return effects
+
+    def _take_node(self, node: Node, version: int, sends: dict[int, list[tuple[str, str, bytes]]]) -> None:
+        for to, entity, document in node.sends():
+            sends.setdefault(home_partition(to, self.partitions), []).append((to, entity, document))
+        before = self.nodes.get(node.entity)
+        old = account(node.entity, Node(node.entity, before).counted(), self.rules)[1] if before else {}
+        journey, new = account(node.entity, node.counted(), self.rules)
+        self.rolling.replace(old, new)
+        state = self.nodes[node.entity] = node.encode()
+        self._node_row(node.entity, version, state, journey)
+        kind = kind_of(node.entity)
+        if reference := reference_row(kind, node.entity, node.own):
+            table, values = reference
+            self._row(table, {"shard": self.number, "version": version, **values})
+        if node.own.erased:
+            covered = [node.entity, *(each for each in node.entities() if kind_of(each) == "opportunity")]
+            for entity in covered:
+                self._row("erased", {"entity": entity})
+
+    def _node_row(self, entity: str, version: int, state: bytes, journey: Journey) -> None:
+        row = NodeRow(
+            self.number,
+            entity,
+            version,
+            state,
+            [journey.lead] if journey.lead else [],
+            journey.opportunities,
+            journey.calls,
+            journey.touches,
+            journey.credits,
+            journey.spend,
+        )
+        self._node_rows.append(_json(row))
+
+    def _records(self, sends: Mapping[int, Sequence[tuple[str, str, bytes]]]) -> Iterable[Outgoing]:
+        for partition, documents in sends.items():
+            size = 0
+            chunk: list[tuple[str, str, bytes]] = []
+            for each in documents:
+                if chunk and size + len(each[2]) > DOCUMENTS_BYTES:
+                    yield Outgoing(self.topics.documents, partition, None, _pack(chunk))
+                    size, chunk = 0, []
+                chunk.append(each)
+                size += len(each[2]) + len(each[0]) + len(each[1])
+            yield Outgoing(self.topics.documents, partition, None, _pack(chunk))
+
+    def manifest(self) -> bytes:
+        """The row that says how far this shard is, under its epoch and flush."""
+        events, documents = self.positions[self.topics.events], self.positions[self.topics.documents]
+        row = {
+            "shard": self.number,
+            "epoch": self.epoch,
+            "flush": self.flush_number,
+            "events_position": events.offset,
+            "events_mark_ms": events.mark.timestamp_ms,
+            "events_mark_crc": events.mark.crc32,
+            "documents_position": documents.offset,
+            "documents_mark_ms": documents.mark.timestamp_ms,
+            "documents_mark_crc": documents.mark.crc32,
+            "incarnation": self.incarnation,
+            "rules_hash": self.rules.hash,
+            "source_epoch": self.source[0],
+            "source_flush": self.source[1],
+            "last_event_us": self.last_event_us,
+            "as_of_ms": self.as_of_ms,
+            "ready": 1,
+        }
+        return _json(row)
+
+    # -- loading
+
+    def take_node_rows(self) -> list[bytes]:
+        """The rows that `refold` wrote again so far, when they are too many to wait for the first flush."""
+        taken, self._node_rows = self._node_rows, []
+        return taken
+
+    @property
+    def node_rows(self) -> int:
+        """How many rows of nodes wait for the next flush."""
+        return len(self._node_rows)
+
+    def refold(self, entity: str, *, rewrite: bool) -> None:
+        """Count a loaded node into the rolling rows again; with `rewrite` its row is written again, too."""
+        state = self.nodes[entity]
+        node = Node(entity, state)
+        journey, new = account(entity, node.counted(), self.rules)
+        self.rolling.replace({}, new)
+        if rewrite:
+            version = (self.epoch << 32) + self.flush_number + 1
+            self._node_row(entity, version, state, journey)
+
+    def announce(self) -> None:
+        """Have every node send all it holds once more: the documents topic was lost."""
+        sends: dict[int, list[tuple[str, str, bytes]]] = {}
+        for entity, state in self.nodes.items():
+            for to, sent, document in Node(entity, state).announce():
+                sends.setdefault(home_partition(to, self.partitions), []).append((to, sent, document))
+        self._outgoing += self._records(sends)
+
+
+def _timestamp(instant_us: int) -> str:
+    return (_EPOCH + timedelta(microseconds=instant_us)).strftime("%Y-%m-%d %H:%M:%S.%f")

@@ -1,0 +1,89 @@
+"""ClickHouse for tests: one embedded endpoint a session, a fresh migrated database a test.
+
+Load it with ``pytest_plugins = ["tests.clickhouse"]``.
+"""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import clickhouse_connect
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from sinks.migrate import ViewSettings, migrate
+
+USER = "sixfold"
+
+
+@dataclass(frozen=True)
+class ClickHouseServer:
+    """Where the session's endpoint listens, and who may write to it."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+
+    def connect(self, database: str | None = None) -> Client:
+        return clickhouse_connect.get_client(
+            host=self.host,
+            port=self.port,
+            username=self.user,
+            password=self.password,
+            database=database or "__default__",
+            autogenerate_session_id=False,  # a session's requests run one after the other
+        )
+
+
+@pytest.fixture(scope="session")
+def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
+    """The embedded endpoint on a free port, ended after the session."""
+    password = secrets.token_hex(8)
+    data = tmp_path_factory.mktemp("clickhouse")
+    with subprocess.Popen(
+        [sys.executable, "-m", "deploy.embedded.clickhouse", "--port", "0", "--data", str(data), "--user", USER],
+        env={**os.environ, "SIXFOLD_CLICKHOUSE_PASSWORD": password},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, f"the embedded endpoint ended with {process.wait()}"
+            ready = json.loads(line)
+            yield ClickHouseServer(ready["host"], ready["port"], USER, password)
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+@pytest.fixture
+def empty_database(clickhouse_server: ClickHouseServer) -> Iterator[tuple[Client, str]]:
+    """A client connected to no database of its own, and the name of one that is not there yet."""
+    name = f"test_{secrets.token_hex(6)}"
+    client = clickhouse_server.connect()
+    try:
+        yield client, name
+    finally:
+        client.command(f"DROP DATABASE IF EXISTS {name}")
+        client.close()
+
+
+@pytest.fixture
+def database(clickhouse_server: ClickHouseServer, empty_database: tuple[Client, str]) -> Iterator[Client]:
+    """A client connected to a fresh database with the default view settings, all tables and all views."""
+    client, name = empty_database
+    migrate(client, name, ViewSettings())
+    connected = clickhouse_server.connect(name)
+    try:
+        yield connected
+    finally:
+        connected.close()

@@ -1,0 +1,333 @@
+"""A company of workers in memory: the real fold, flow, shard and claim over a log and a store that can fail anywhere.
+
+One `Simulation` deals a list of events out to the logs (shuffled, some twice, some under a wrong key), lets workers
+read them in batches of any size, kills them at every step of a flush or a takeover, wakes up killed ones as zombies
+later, and goes on until both topics are read to their end. What the store then shows is compared with the batch
+reference.
+"""
+
+import json
+import random
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+
+from schemas import decode, entity_key, homes
+from stream import batch, claim, shard
+from stream.claim import LoadedNode, LoadedRow, Manifest
+from stream.log import Mark, Outgoing, home_partition, mark_of
+from stream.reports import TABLES
+from stream.rules import Rules
+
+#: later than every event
+NOW_MS = 1_780_000_000_000
+TOPICS = shard.Topics()
+RULES = Rules(stages={"MQL": "mofu", "SQL": "bofu"}, own_domains=("example.com",))
+Tables = dict[str, dict[tuple[str, ...], Any]]
+
+
+class Crash(Exception):
+    """The worker dies here."""
+
+
+class Record(NamedTuple):
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run a coroutine that never waits."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    raise AssertionError("nothing here may wait")
+
+
+@dataclass
+class Fuse:
+    """Burns down by one at each step that can fail; at zero the worker dies."""
+
+    left: int | None = None
+
+    def step(self) -> None:
+        if self.left is not None:
+            self.left -= 1
+            if self.left < 0:
+                self.left = None
+                raise Crash
+
+
+class MemoryLog:
+    def __init__(self, fuse: Fuse) -> None:
+        self.fuse = fuse
+        self.records: dict[tuple[str, int], list[Record]] = {}
+
+    def append(
+        self, topic: str, partition: int, key: bytes | None, value: bytes | None, timestamp: int = NOW_MS
+    ) -> None:
+        records = self.records.setdefault((topic, partition), [])
+        records.append(Record(topic, partition, len(records), timestamp, key, value))
+
+    async def produce(self, records: Sequence[Outgoing]) -> None:
+        for record in records:
+            self.fuse.step()
+            self.append(
+                record.topic, record.partition, record.key, record.value, record.timestamp_ms or NOW_MS
+            )
+
+    async def bounds(self, partitions: Sequence[Any]) -> dict[Any, tuple[int, int]]:
+        return {tp: (0, len(self.records.get(tuple(tp), ()))) for tp in partitions}
+
+    async def record_before(self, partition: Any, offset: int) -> Mark | None:
+        return mark_of(self.records[tuple(partition)][offset - 1])
+
+
+class MemoryStore:
+    """Tables that keep the greatest version of a key, the last insert among equals."""
+
+    def __init__(self, fuse: Fuse) -> None:
+        self.fuse = fuse
+        self.epochs: dict[int, int] = {}
+        self.manifest: dict[tuple[int, int], Manifest] = {}
+        self.node_rows: dict[tuple[int, str], LoadedNode] = {}
+        self.roll: dict[str, dict[tuple[int, int], dict[tuple[str, ...], dict[str, Any]]]] = {
+            table.name: {} for table in TABLES
+        }
+        self.dead_letters: dict[tuple[Any, ...], str] = {}
+        self.erased: set[str] = set()
+
+    async def insert(self, rows: Mapping[str, Sequence[bytes]]) -> None:
+        for table, lines in rows.items():
+            for line in lines:
+                self.fuse.step()
+                self._put(table, msgspec.json.decode(line))
+
+    def _put(self, table: str, row: dict[str, Any]) -> None:
+        if table == "nodes":
+            key = (row["shard"], row["entity"])
+            if key not in self.node_rows or self.node_rows[key].version <= row["version"]:
+                state = msgspec.convert(row["state"], bytes)
+                self.node_rows[key] = LoadedNode(row["entity"], row["version"], state)
+        elif table == "manifest":
+            place = (row["shard"], row["epoch"])
+            if place not in self.manifest or self.manifest[place].flush <= row["flush"]:
+                self.manifest[place] = msgspec.convert(row, Manifest)
+        elif table in self.roll:
+            spec = next(each for each in TABLES if each.name == table)
+            generation = self.roll[table].setdefault((row["shard"], row["epoch"]), {})
+            key = tuple(row[name] for name in spec.key)
+            if key not in generation or generation[key]["version"] <= row["version"]:
+                generation[key] = row
+        elif table == "dead_letters":
+            self.dead_letters[row["topic"], row["partition"], row["offset"]] = row["reason"]
+        elif table == "erased":
+            self.erased.add(row["entity"])
+
+    async def claim(self, number: int) -> int:
+        self.fuse.step()
+        self.epochs[number] = self.epochs.get(number, 0) + 1
+        return self.epochs[number]
+
+    async def manifests(self, number: int) -> list[Manifest]:
+        return [self.manifest[place] for place in sorted(self.manifest) if place[0] == number]
+
+    async def nodes(self, number: int) -> AsyncIterator[Sequence[LoadedNode]]:
+        yield [node for (of, _), node in self.node_rows.items() if of == number]
+
+    def _rows(self, table: str, number: int, epoch: int) -> Iterable[tuple[tuple[str, ...], dict[str, Any]]]:
+        return self.roll[table].get((number, epoch), {}).items()
+
+    async def rolling(self, number: int, epoch: int) -> AsyncIterator[Sequence[LoadedRow]]:
+        for table in TABLES:
+            yield [
+                LoadedRow(table.name, key, *_measures(table, row), row["version"])
+                for key, row in self._rows(table.name, number, epoch)
+                if not row["is_deleted"]
+            ]
+
+    async def rolling_version(self, number: int, epoch: int) -> int:
+        return max(
+            (row["version"] for table in TABLES for _, row in self._rows(table.name, number, epoch)),
+            default=0,
+        )
+
+    async def copy_generation(self, number: int, source: int, epoch: int) -> None:
+        for table in TABLES:
+            for _, row in list(self._rows(table.name, number, source)):
+                if not row["is_deleted"]:
+                    self.fuse.step()
+                    self._put(table.name, {**row, "epoch": epoch, "version": epoch << 32})
+
+    def visible(self) -> Tables:
+        """What the views show: the newest manifest's generation of each shard, summed."""
+        newest = {
+            number: epoch for number, epoch in sorted(self.manifest) if self.manifest[number, epoch].ready
+        }
+        shown: Tables = {table.name: {} for table in TABLES}
+        for table in TABLES:
+            for number, epoch in newest.items():
+                for key, row in self._rows(table.name, number, epoch):
+                    if row["is_deleted"]:
+                        continue
+                    measures, sparse = _measures(table, row)
+                    totals, counts = shown[table.name].setdefault(key, ([0] * len(measures), {}))
+                    for index, measure in enumerate(measures):
+                        totals[index] += measure
+                    for bucket, count in sparse.items():
+                        counts[bucket] = counts.get(bucket, 0) + count
+        return {
+            name: {key: row for key, row in rows.items() if any(row[0]) or row[1]}
+            for name, rows in shown.items()
+        }
+
+
+def _measures(table: Any, row: dict[str, Any]) -> tuple[list[int], dict[int, int]]:
+    sparse = {int(bucket): count for bucket, count in row.get(table.sparse, {}).items()}
+    return [int(row[name]) for name in table.measures], sparse
+
+
+@dataclass
+class Simulation:
+    """Deal `events` (JSON) out over `shards` logs and run them to the end under the schedule of `rng`."""
+
+    events: list[bytes]
+    rng: random.Random
+    shards: int
+    crashes: bool
+    rules: Rules = RULES
+    fuse: Fuse = field(default_factory=Fuse)
+
+    def __post_init__(self) -> None:
+        self.log = MemoryLog(self.fuse)
+        self.store = MemoryStore(self.fuse)
+        self.workers: dict[int, shard.Shard] = {}
+        self.zombies: list[shard.Effects] = []
+        self.kills = 0
+        # some schedules have many owners that are only paused
+        self.takeovers = self.rng.choice((0.03, 0.1, 0.3))
+        order = self.events + self.rng.sample(self.events, len(self.events) // 3)
+        self.rng.shuffle(order)
+        for value in order:
+            event = decode(value, None)
+            places = homes(event) or [event.home]
+            key = self.rng.choice(places).encode()
+            partition = home_partition(key, self.shards)
+            if self.rng.random() < 0.05:
+                partition = self.rng.randrange(self.shards)
+            self.log.append(TOPICS.events, partition, key, value)
+
+    def run(self) -> Tables:
+        # a schedule that kills too often would never end
+        deaths = self.rng.randrange(16) if self.crashes else 0
+        while pending := self._pending():
+            number = self.rng.choice(pending)
+            if deaths and self.rng.random() < 0.4:
+                deaths -= 1
+                self.fuse.left = self.rng.choice((0, 1, 2, 3, 5, 8, 13, 21, 34))
+            try:
+                self._work(number)
+            except Crash:
+                self.kills += 1
+                self.workers.pop(number, None)
+            self.fuse.left = None
+            if self.zombies and self.rng.random() < 0.3:
+                self._wake()
+        while self.zombies:
+            self._wake()
+        for number in range(self.shards):  # whoever comes next must find the same
+            if self.crashes and self.rng.random() < 0.5:
+                self.workers.pop(number, None)
+                self._load(number)
+        return self.store.visible()
+
+    def _pending(self) -> list[int]:
+        found = []
+        for number in range(self.shards):
+            worker = self.workers.get(number)
+            for topic in (TOPICS.events, TOPICS.documents):
+                end = len(self.log.records.get((topic, number), ()))
+                if end > (worker.positions[topic].offset if worker else 0):
+                    found.append(number)
+                    break
+        if not found:
+            return []
+        return found
+
+    def _load(self, number: int) -> shard.Shard:
+        worker = run(
+            claim.take_over(number, self.shards, self.rules, self.log, self.store, topics=TOPICS)  # type: ignore[arg-type]
+        )
+        assert isinstance(worker, shard.Shard)
+        self.workers[number] = worker
+        return worker
+
+    def _work(self, number: int) -> None:
+        worker = self.workers.get(number) or self._load(number)
+        if self.crashes and self.rng.random() < self.takeovers:  # someone else takes it over; this one is not told
+            zombie = self.workers.pop(number)
+            self._read(zombie, number)
+            if zombie.moved:
+                self.zombies.append(zombie.take())
+            return
+        for _ in range(self.rng.randint(1, 3)):
+            self._read(worker, number)
+        if worker.moved:
+            run(shard.flush(worker.take(), self.log, self.store))
+
+    def _read(self, worker: shard.Shard, number: int) -> None:
+        for topic in self.rng.sample((TOPICS.events, TOPICS.documents), 2):
+            records = self.log.records.get((topic, number), [])
+            start = worker.positions[topic].offset
+            worker.read(topic, records[start : start + self.rng.randint(0, 5)])
+
+    def _wake(self) -> None:
+        zombie = self.zombies.pop(self.rng.randrange(len(self.zombies)))
+        if self.rng.random() < 0.5:
+            self.fuse.left = self.rng.randrange(20)
+        try:
+            run(shard.flush(zombie, self.log, self.store))
+        except Crash:
+            self.kills += 1
+        self.fuse.left = None
+
+
+def expected(events: list[bytes], rules: Rules = RULES) -> Tables:
+    """The same tables by the batch reference."""
+    return batch.tables((decode(event, None) for event in events), rules)
+
+
+def expected_erased(events: list[bytes]) -> set[str]:
+    """Every lead that merges, winning or not, connect with an erased one, and what opportunities ever linked there."""
+    links: list[tuple[str, str]] = []
+    attached: list[tuple[str, str]] = []
+    erased: set[str] = set()
+    for each in events:
+        event = decode(each, None)
+        data: dict[str, Any] = event.data
+        if event.type == "crm.lead.merged":
+            links += [
+                (entity_key("lead", merged), entity_key("lead", data["lead_id"]))
+                for merged in data["merged_ids"]
+            ]
+        elif event.type == "crm.lead.erased":
+            erased.add(event.home)
+        elif event.home.startswith("opportunity:") and data.get("lead_id") is not None:
+            attached.append((event.home, entity_key("lead", data["lead_id"])))
+    while True:
+        reached = {end for link in links if erased & set(link) for end in link}
+        if reached <= erased:
+            break
+        erased |= reached
+    return erased | {opportunity for opportunity, lead in attached if lead in erased}
+
+
+def as_json(event: dict[str, Any]) -> bytes:
+    return json.dumps(event).encode()

@@ -1,0 +1,193 @@
+"""The machine with one rule broken at a time. Each must be caught by the simulation: that is what shows it can fail."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+from unittest.mock import patch
+
+from stream import claim, flow, fold, shard
+from stream.flow import Node, parent
+from stream.shard import Effects
+
+Variant = Callable[[], AbstractContextManager[Any]]
+
+
+@contextmanager
+def _patched(*patches: Any) -> Iterator[None]:
+    for each in patches:
+        each.start()
+    try:
+        yield
+    finally:
+        for each in reversed(patches):
+            each.stop()
+
+
+def _flush(order: str) -> Any:
+    async def weak(effects: Effects, log: Any, sink: Any) -> None:
+        for step in order:
+            if step == "p":
+                await log.produce(effects.outgoing)
+            elif step == "b":
+                await sink.insert(effects.rows)
+            elif step == "n":
+                await sink.insert(effects.nodes)
+            elif step == "r":
+                await sink.insert(effects.rolling)
+            else:
+                await sink.insert({"manifest": effects.manifests})
+
+    return _patched(patch.object(shard, "flush", weak), patch.object(claim, "flush", weak))
+
+
+def nodes_before_produce() -> Any:
+    """The state is durable before what it has to send."""
+    return _flush("bnprm")
+
+
+def nodes_before_what_follows_from_them() -> Any:
+    """The state is durable before the reference rows that it implies."""
+    return _flush("pnbrm")
+
+
+def manifest_before_nodes() -> Any:
+    """The position moves before the state."""
+    return _flush("pbmnr")
+
+
+def manifest_before_rolling() -> Any:
+    """The position moves before the rolling rows."""
+    return _flush("pbnmr")
+
+
+def to_the_current_parent_only() -> Any:
+    """A node forgets where it sent to before."""
+    sends = Node.sends
+
+    def weak(node: Node) -> Any:
+        above = parent(node.entity, node.own)
+        node.to &= {above} if above else set()
+        return sends(node)
+
+    return patch.object(Node, "sends", weak)
+
+
+def only_the_parent_at_the_end_of_a_batch() -> Any:
+    """Link values that lost within the batch, or were replaced in it, are not sent to."""
+    sends = Node.sends
+
+    def weak(node: Node) -> Any:
+        above = parent(node.entity, node.own)
+        if above and above != node.entity:
+            node.to.add(above)
+        return sends(node)
+
+    return _patched(patch.object(Node, "_link", lambda *_: False), patch.object(Node, "sends", weak))
+
+
+def an_order_key_without_the_value() -> Any:
+    """Of two values of one order key the first to come stays."""
+
+    def weak(mine: fold.Fields, fields: fold.Fields) -> bool:
+        grew = False
+        for name, value in fields.items():
+            if name not in mine:
+                mine[name] = value
+                grew = True
+        return grew
+
+    return patch.object(fold, "_join_same_key", weak)
+
+
+def new_places_get_only_what_grew() -> Any:
+    """A new parent is not sent the children that came before it."""
+
+    def weak(node: Node, to: str) -> Any:
+        for entity in sorted(node.grown):
+            yield to, entity, node._bytes(entity)  # noqa: SLF001 - a variant of this very method
+
+    return patch.object(Node, "_all_to", weak)
+
+
+def every_shard_left_clean() -> Any:
+    """Rows above the manifest are not noticed."""
+    return patch.object(claim, "_limits", lambda _: dict.fromkeys(range(10_000), 1 << 40))
+
+
+def a_new_owner_says_nothing_until_it_is_ready() -> Any:
+    """No manifest stands before a new owner's first rows."""
+    from tests.property.simulation import MemoryStore
+
+    insert = MemoryStore.insert
+
+    async def weak(self: MemoryStore, rows: Any) -> None:
+        if list(rows) != ["manifest"] or b'"ready":0' not in rows["manifest"][0]:
+            await insert(self, rows)
+
+    return patch.object(MemoryStore, "insert", weak)
+
+
+def a_cycle_counts_at_each_of_its_nodes() -> Any:
+    """Every node of a merge cycle takes itself for the root."""
+    root = flow.root
+
+    def weak(entity: str, look: Any) -> str:
+        path = [entity]
+        while True:
+            document = look(path[-1])
+            if document is None:
+                return root(entity, look)
+            above = parent(path[-1], document)
+            if above is None:
+                return path[-1]
+            if above in path:
+                return entity
+            path.append(above)
+
+    return patch.object(flow, "root", weak)
+
+
+def a_foreign_event_is_folded_where_it_was_read() -> Any:
+    """Events under a wrong key are not sent home."""
+    return patch.object(shard.Shard, "_at_home", lambda *_: True)
+
+
+def old_contributions_are_left() -> Any:
+    """Old contributions are not taken off when a root's journey changes."""
+    from stream.rolling import Rolling
+
+    replace = Rolling.replace
+
+    def weak(self: Rolling, _: Any, new: Any) -> None:
+        replace(self, {}, new)
+
+    return patch.object(Rolling, "replace", weak)
+
+
+def erasure_stays_where_it_was_said() -> Any:
+    """Leads that a merge connects are not covered."""
+    return patch.object(Node, "_erasure_marks", lambda _: iter(()))
+
+
+def histories_are_registers() -> Any:
+    """Only the last status and stage are kept."""
+    return patch.object(fold, "HISTORIES", frozenset())
+
+
+VARIANTS: tuple[Variant, ...] = (
+    nodes_before_produce,
+    nodes_before_what_follows_from_them,
+    manifest_before_nodes,
+    manifest_before_rolling,
+    to_the_current_parent_only,
+    only_the_parent_at_the_end_of_a_batch,
+    an_order_key_without_the_value,
+    new_places_get_only_what_grew,
+    every_shard_left_clean,
+    a_new_owner_says_nothing_until_it_is_ready,
+    a_cycle_counts_at_each_of_its_nodes,
+    a_foreign_event_is_folded_where_it_was_read,
+    old_contributions_are_left,
+    erasure_stays_where_it_was_said,
+    histories_are_registers,
+)
