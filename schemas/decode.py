@@ -4,6 +4,7 @@ It takes what the models of `events.py` take, which here have become tables, one
 `reference.py` reads with the models themselves; a property test holds the two together, to the reason code.
 """
 
+import re
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
@@ -121,7 +122,7 @@ def _refuse_envelope(attribute: str, document: dict[str, object], problem: str) 
 
 def refuse_type(name: str) -> NoReturn:
     """Raise Rejected for a type that is not in the contract."""
-    shown = name if len(name) <= 100 and name.isascii() and name.isprintable() else "this one"
+    shown = name if _TYPE_LIKE.fullmatch(name) else "this one"
     raise Rejected(Reason.UNKNOWN_TYPE, f"type: {shown} is not known; docs/events.md lists those that are")
 
 
@@ -149,5 +150,6 @@ def _sequence(value: object) -> int:
     raise InvalidValueError("must be an integer of 64 bits or its decimal text")
 
 
+_TYPE_LIKE = re.compile(r"[A-Za-z0-9._:/-]{1,100}")
 _JSON = msgspec.json.Decoder(float_hook=Decimal)
 _SHAPES = {name: Shape(event_type.data) for name, event_type in EVENT_TYPES.items()}

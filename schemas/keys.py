@@ -4,8 +4,10 @@
 an absent part empty. The key decides the partition, so all programs must write an entity byte for byte alike.
 """
 
+import re
 from urllib.parse import quote, unquote
 
+_UNRESERVED = re.compile(r"[A-Za-z0-9._~-]+")
 _SPEND_PARTS = 10
 _UTM_FROM, _UTM_TO = 4, 9
 
@@ -49,6 +51,4 @@ def decode_key(key: str) -> tuple[str, tuple[str | None, ...]]:
 def _encode(part: str | None) -> str:
     if not part:
         return ""
-    if part.isalnum() and part.isascii():
-        return part
-    return quote(part, safe="")
+    return part if _UNRESERVED.fullmatch(part) else quote(part, safe="")

@@ -130,7 +130,9 @@ def money(value: object) -> int:
         if -_WHOLE_MAX < value < _WHOLE_MAX:
             return value * UNITS
         raise InvalidValueError(f"has more than {WHOLE_DIGITS} integer digits")
-    if type(value) is str and value.isascii():  # the common spelling, 12500 or 12500.00, needs no Decimal
+    if type(value) is Decimal:
+        value = str(value)
+    if type(value) is str and value.isascii():  # the common spelling, 12500 or 12500.00, needs no arithmetic
         whole, point, decimals = value.partition(".")
         if len(whole) <= WHOLE_DIGITS and len(decimals) <= MONEY_DECIMALS and whole.isdigit():
             if not point:

@@ -142,7 +142,8 @@ class _Run:
         applied = {
             int(str(number)): (str(name), str(checksum))
             for number, name, checksum in self._rows(
-                f"SELECT number, name, checksum FROM `{self._database}`.migrations FINAL ORDER BY number"
+                "SELECT number, name, checksum FROM {database:Identifier}.migrations FINAL ORDER BY number",
+                {"database": self._database},
             )
         }
         _check(self._database, applied, migrations)
@@ -153,8 +154,7 @@ class _Run:
             for statement in migration.statements:
                 self.command(statement)
             self.command(
-                "INSERT INTO migrations SELECT"
-                " {number:UInt32}, {name:String}, {checksum:String}, now64(3, 'UTC')",
+                "INSERT INTO migrations SELECT {number:UInt32}, {name:String}, {checksum:String}, now64(3, 'UTC')",
                 {"number": migration.number, "name": migration.name, "checksum": migration.checksum},
             )
             done.append(f"applied {migration.number:03}_{migration.name}")
@@ -162,15 +162,20 @@ class _Run:
 
     def write_settings(self, wanted: ViewSettings) -> list[str]:
         columns = [column.name for column in fields(wanted)]
-        table = f"`{self._database}`.view_settings"
-        rows = self._rows(f"SELECT {', '.join(columns)}, version FROM {table} FINAL")
+        rows = self._rows(
+            f"SELECT {', '.join(columns)}, version FROM {{database:Identifier}}.view_settings FINAL",  # noqa: S608 - our own names
+            {"database": self._database},
+        )
         values = asdict(wanted)
         if rows and dict(zip(columns, rows[0], strict=False)) == values:
             return []
         version = int(str(rows[0][-1])) + 1 if rows else 1
         row = {"one": 1, **values, "version": version}
         self._client.raw_insert(
-            table, insert_block=json.dumps(row).encode(), fmt="JSONEachRow", settings={"database": self._database}
+            "view_settings",
+            insert_block=json.dumps(row).encode(),
+            fmt="JSONEachRow",
+            settings={"database": self._database},
         )
         return ["wrote view_settings"]
 

@@ -6,13 +6,11 @@ numbers are the order in which views are made: a view reads tables and views of 
 
 A SELECT with ``$day`` is a report with periods, six views from one text:
 
-===============  ================================================  ==========================  =================
-hook             meaning                                           ``report_x``                the other five
-===============  ================================================  ==========================  =================
-``$select_day``  the first column, from a column ``day``           ``day``                     ``... AS period_start``
-``$day``         its name, for GROUP BY, windows and outer levels  ``day``                     ``period_start``
-``$last_day``    the last day of the row                           ``day``                     computed from ``period_start``
-===============  ================================================  ==========================  =================
+- ``$select_day`` is the first column, from a column ``day``: ``day`` in ``report_x``, ``... AS period_start`` in the
+  other five;
+- ``$day`` is its name there, for GROUP BY, windows and outer levels;
+- ``$last_day`` is the last day that a row stands for;
+- ``$by`` after the name of another report with periods reads that report at the same grain.
 
 ``report_x_by`` takes the parameter ``grain`` (String); ``_week``, ``_month``, ``_quarter`` and ``_year`` have it fixed.
 Nothing here needs a database.
@@ -57,7 +55,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class View:
-    """One view file. ``columns`` are those of ``name``: where ``has_periods``, the first is ``day``."""
+    """One view file. ``columns`` are those of ``name``: the other five of ``has_periods`` have ``period_start`` for ``day``."""
 
     name: str
     title: str
@@ -101,12 +99,16 @@ def _generate(name: str, title: str, body: str, has_periods: bool) -> Iterator[S
         yield _create(name, title, body)
         return
     template = Template(body)
-    yield _create(name, title, template.substitute(select_day="day", day="day", last_day="day"))
-    for suffix, grain in (("by", "{grain:String}"), *((grain, f"'{grain}'") for grain in GRAINS[1:])):
+    yield _create(name, title, template.substitute(select_day="day", day="day", last_day="day", by=""))
+    for grain in ("by", *GRAINS[1:]):
+        literal = "{grain:String}" if grain == "by" else f"'{grain}'"
         text = template.substitute(
-            select_day=_period_start(grain), day="period_start", last_day=_period_end(grain, "period_start")
+            select_day=_period_start(literal),
+            day="period_start",
+            last_day=_period_end(literal, "period_start"),
+            by="_by(grain = {grain:String})" if grain == "by" else f"_{grain}",
         )
-        yield _create(f"{name}_{suffix}", f"{title} By {'grain' if suffix == 'by' else grain[1:-1]}.", text)
+        yield _create(f"{name}_{grain}", f"{title} By {'grain' if grain == 'by' else grain}.", text)
 
 
 def _create(name: str, title: str, select: str) -> Statement:
@@ -115,17 +117,19 @@ def _create(name: str, title: str, select: str) -> Statement:
 
 
 def _period_start(grain: str) -> str:
-    """The period's first day. Quarters and years count their months from the start of the fiscal year."""
-    start = "assumeNotNull((SELECT fiscal_year_start FROM base_settings))"
+    """The period's first day, for a grain that is a literal or the parameter.
+
+    Quarters and years count their months from the start of the fiscal year.
+    """
+    months = "toMonth(day) + 12 - assumeNotNull((SELECT fiscal_year_start FROM base_settings))"
     allowed = ", ".join(f"'{name}'" for name in GRAINS)
-    message = f"grain is one of {', '.join(GRAINS)}"
-    # a scalar subquery, as this must fail on an empty database too
-    checked = f"assumeNotNull((SELECT throwIf({grain} NOT IN ({allowed}), '{message}'))) = 0"
-    return f"""if({checked}, multiIf(
+    # in a scalar subquery, which runs on an empty database too
+    refusal = f"assumeNotNull((SELECT throwIf({grain} NOT IN ({allowed}), 'grain is one of {', '.join(GRAINS)}'))) = 0"
+    return f"""if({refusal}, multiIf(
         {grain} = 'week', toMonday(day),
         {grain} = 'month', toStartOfMonth(day),
-        {grain} = 'quarter', addMonths(toStartOfMonth(day), -((toMonth(day) + 12 - {start}) % 3)),
-        {grain} = 'year', addMonths(toStartOfMonth(day), -((toMonth(day) + 12 - {start}) % 12)),
+        {grain} = 'quarter', addMonths(toStartOfMonth(day), -(({months}) % 3)),
+        {grain} = 'year', addMonths(toStartOfMonth(day), -(({months}) % 12)),
         day), day) AS period_start"""
 
 

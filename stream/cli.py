@@ -80,3 +80,7 @@ def _refuse(*lines: str) -> int:
     for line in lines:
         sys.stderr.write(f"sixfold: {line}\n")
     return REFUSED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -121,9 +121,7 @@ def read_jsonl(source: Source, line: int = 0, position: int = 0) -> Iterator[Ite
             position += len(text)
             if line == 1:
                 if text[:2] in _UTF16 or b"\x00" in text[:_SHOWN]:
-                    raise InputError(
-                        f"{source.name}: is not UTF-8 but UTF-16, as it seems; convert it to UTF-8"
-                    )
+                    raise InputError(f"{source.name}: is not UTF-8 but UTF-16, as it seems; convert it to UTF-8")
                 text = text.removeprefix(codecs.BOM_UTF8)
             event = text.rstrip(b"\r\n")
             if len(event) > MAX_LINE:
@@ -147,7 +145,8 @@ def read_csv(source: Source, mapper: RowMapper, line: int = 0) -> Iterator[Item]
     """
     mapping = mapper.mapping
     encoding = "utf-8-sig" if codecs.lookup(mapping.encoding).name == "utf-8" else mapping.encoding
-    lines = _Remembering(io.TextIOWrapper(source.content, encoding, newline=""))
+    decoded = io.TextIOWrapper(source.content, encoding, newline="")
+    lines = _Remembering(decoded)
     reader = csv.reader(lines, delimiter=mapping.delimiter, strict=True)
     csv.field_size_limit(MAX_LINE)
     try:
@@ -176,6 +175,8 @@ def read_csv(source: Source, mapper: RowMapper, line: int = 0) -> Iterator[Item]
         raise InputError(f"{source.name}: its header cannot be read as CSV: {error}") from None
     except MappingError as error:
         raise InputError(f"{source.name}: {error}") from None
+    finally:
+        decoded.detach()  # else it closes the file, which is not its own
 
 
 def _row_item(mapper: RowMapper, header: list[str], row: list[str], first: int, last: int) -> Item:

@@ -217,9 +217,7 @@ class Log:
         answer = await self._admin.create_topics(missing)
         for name, code, *reason in answer.topic_errors:
             if code not in (0, TopicAlreadyExistsError.errno):
-                raise TopicRefused(
-                    f"topic {name!r}: {for_code(code).__name__} {reason[0] if reason else ''}".rstrip()
-                )
+                raise TopicRefused(f"topic {name!r}: {for_code(code).__name__} {reason[0] if reason else ''}".rstrip())
         for topic in missing:  # every broker must know it before anyone may consume it
             while (found := await self.partitions(topic.name)) is None:  # noqa: ASYNC110 - the broker tells nobody
                 await asyncio.sleep(0.05)
@@ -249,8 +247,7 @@ class Log:
                 while any(self._consumer.highwater(tp) is None for tp in filled):
                     await self._consumer.getmany(timeout_ms=50)
         return {
-            tp: (begins[tp], max(ends[tp], self._consumer.highwater(tp) if tp in filled else 0))
-            for tp in partitions
+            tp: (begins[tp], max(ends[tp], self._consumer.highwater(tp) if tp in filled else 0)) for tp in partitions
         }
 
     async def record_before(self, partition: TP, offset: int) -> Mark | None:
@@ -319,6 +316,7 @@ class Log:
 
     async def _produce_partition(self, topic: str, partition: int, records: Sequence[Outgoing]) -> None:
         acks = []
+        await self._producer.partitions_for(topic)  # `send_batch` does not wait until the topic is known
         batch = self._producer.create_batch()
         for record in records:
             fields: dict[str, Any] = {

@@ -138,9 +138,7 @@ class _Gateway:
             seconds = float(after) if after.isdigit() else None
             raise _TryAgainError(f"answers {status}: {text}", seconds)
         if status in (401, 403):
-            raise SendingError(
-                f"{self._address}: answers {status}: the key is wrong; set SIXFOLD_GATEWAY_KEY"
-            )
+            raise SendingError(f"{self._address}: answers {status}: the key is wrong; set SIXFOLD_GATEWAY_KEY")
         raise SendingError(f"{self._address}: answers {status}: {text}; check SIXFOLD_GATEWAY_URL")
 
 
@@ -162,9 +160,8 @@ class _Kafka:
             refused = [await self.send([event]) for event in events]
             return [index for index, one in enumerate(refused) if one]
         except _TryAgainError as error:
-            raise SendingError(
-                f"Kafka at {self._brokers}: {error}; gave up after {PATIENCE_SECONDS:g} s"
-            ) from None
+            problem = f"{error}; gave up after {PATIENCE_SECONDS:g} s"
+            raise SendingError(f"Kafka at {self._brokers}: {problem}") from None
         return []
 
     async def _produce(self, records: Sequence[Outgoing]) -> None:

@@ -136,6 +136,7 @@ class Ledger:
         if batch.first != self.expected:
             self.stats.gaps += 1
             log.info("%s: offset %d expected, %d came", batch.tp, self.expected, batch.first)
+        batch.follows = self.expected
         self.expected = batch.next_offset
         self.inflight += batch.size
         self.stats.batches += 1
@@ -171,7 +172,7 @@ class Ledger:
 class Batch:
     """Records of one partition from one poll, in offset order."""
 
-    __slots__ = ("_ledger", "acked", "born", "epoch", "first", "next_offset", "records", "size", "tp")
+    __slots__ = ("_ledger", "acked", "born", "epoch", "first", "follows", "next_offset", "records", "size", "tp")
 
     def __init__(self, ledger: Ledger, epoch: int, tp: TP, records: Sequence[ConsumerRecord]) -> None:
         self._ledger = ledger
@@ -183,6 +184,8 @@ class Batch:
         self.size = len(records)
         self.first: int = records[0].offset
         self.next_offset: int = records[-1].offset + 1
+        self.follows = self.first
+        """Where the batch before it ended, or the released offset: a processor that is not there has lost one."""
         self.acked = False
         self.born = monotonic()
         ledger.add(self)
@@ -256,9 +259,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
-        consumer._isolation_level = (
-            "read_committed" if transport.delivery.read_committed else "read_uncommitted"
-        )
+        consumer._isolation_level = "read_committed" if transport.delivery.read_committed else "read_uncommitted"
         return consumer
 
 
@@ -371,6 +372,10 @@ class Consumer(driver.Consumer):
         self.epoch += 1
         self._close_ledgers()
         self._owned = frozenset(TP(*tp) for tp in assigned)
+        # When a rebalance is over Faust empties the agents' queues and resumes the flow. It forgets to stop the
+        # flow first when nothing was owned, and resumes it late when rebalances follow each other closely;
+        # what came between would be lost in the queues.
+        self.stop_flow()
         await super().on_partitions_assigned(assigned, generation_id)
         if self.delivery.on_assigned:
             await self.delivery.on_assigned(self.epoch, self._owned)

@@ -47,18 +47,22 @@ class Ends:
     documents: Mapping[int, Bounds]
 
 
-def read_standings(client: Client) -> dict[int, Standing]:
-    """Read the newest manifest of every shard that has one."""
+def read_standings(client: Client, *, shown: bool = True) -> dict[int, Standing]:
+    """Read the newest manifest of every shard that has one: by default the one whose rows the views show.
+
+    With `shown` off it may be one of an owner that is still loading.
+    """
+    ready = "ready" if shown else "true"
     rows = client.query(
-        """SELECT m.shard, m.epoch, m.flush, m.events_position, m.documents_position, m.incarnation,
+        f"""SELECT m.shard, m.epoch, m.flush, m.events_position, m.documents_position, m.incarnation,
             m.last_event_us, m.written_at, c.worker
         FROM (
             SELECT * FROM manifest FINAL
-            WHERE (shard, epoch) IN (SELECT shard, max(epoch) FROM manifest GROUP BY shard)
+            WHERE (shard, epoch) IN (SELECT shard, max(epoch) FROM manifest WHERE {ready} GROUP BY shard)
         ) AS m
         LEFT JOIN (SELECT shard, argMax(worker, (epoch, claimed_at)) AS worker FROM claims GROUP BY shard) AS c
             ON c.shard = m.shard
-        ORDER BY m.shard"""
+        ORDER BY m.shard"""  # noqa: S608 - constants
     ).result_rows
     return {row[0]: Standing(*row) for row in rows}
 
@@ -82,16 +86,18 @@ async def read_ends(log: Log, settings: Settings) -> Ends:
 def events_behind(ends: Ends, standings: Mapping[int, Standing], incarnation: str) -> dict[int, int]:
     """Count the records of `crm.events` that each shard has yet to count; shards without any are left out.
 
-    A manifest of another incarnation speaks of another log, and counts as none.
+    A manifest of another incarnation speaks of another log, and counts as none; '' takes any.
     """
-    return _behind(ends.events, {n: s.events_position for n, s in standings.items() if s.incarnation == incarnation})
+    return _behind(
+        ends.events, {n: s.events_position for n, s in standings.items() if incarnation in ("", s.incarnation)}
+    )
 
 
 def documents_behind(ends: Ends, standings: Mapping[int, Standing], incarnation: str) -> dict[int, int]:
     """Do the same for `crm.documents`."""
     return _behind(
         ends.documents,
-        {n: s.documents_position for n, s in standings.items() if s.incarnation == incarnation},
+        {n: s.documents_position for n, s in standings.items() if incarnation in ("", s.incarnation)},
     )
 
 

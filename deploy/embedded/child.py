@@ -48,7 +48,7 @@ class RotatingLog:
 
 
 class Child:
-    """A running process. `ended` is done when it is gone and all its output is in the log."""
+    """A process that was started."""
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
         self.name = name
@@ -56,7 +56,7 @@ class Child:
         self.log = log
         self._process = process
         self._tail = b""
-        self.ended: asyncio.Task[int] = asyncio.create_task(self._follow())
+        self._ended: asyncio.Task[int] = asyncio.create_task(self._follow())
 
     @classmethod
     async def start(
@@ -96,18 +96,22 @@ class Child:
         lines = self._tail.decode(errors="replace").splitlines()
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
+    async def wait(self) -> int:
+        """Wait until it is gone and all its output is in the log; returns its exit code."""
+        return await asyncio.shield(self._ended)  # whoever stops waiting must not stop the others
+
     async def stop(self, seconds: float) -> int:
         """End it in order (SIGTERM), after so many seconds for certain (SIGKILL); returns its exit code."""
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
-        await asyncio.wait([self.ended], timeout=seconds)
+        await asyncio.wait([self._ended], timeout=seconds)
         return await self.kill()
 
     async def kill(self) -> int:
         """End it at once; returns its exit code, negative for a signal."""
         with suppress(ProcessLookupError):
             self._process.kill()
-        return await asyncio.shield(self.ended)
+        return await self.wait()
 
     async def _follow(self) -> int:
         log = RotatingLog(self.log)

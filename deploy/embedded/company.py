@@ -281,8 +281,8 @@ class _Quarter:
     def _people_and_plans(self) -> None:
         company, start = self._company, self._start
         names = [(team, name) for team, names in TEAMS.items() for name in names]
-        for rep, (team, name) in zip(company.reps, names, strict=True):
-            surname = LAST_NAMES[len(name + team) % len(LAST_NAMES)]
+        for number, (rep, (team, name)) in enumerate(zip(company.reps, names, strict=True)):
+            surname = LAST_NAMES[number % len(LAST_NAMES)]
             company.emit("rep.upserted", start, {"rep_id": rep, "name": f"{name} {surname}", "team": team})
         middle = start + DAYS // 2 * DAY
         moved = {"rep_id": company.reps[0], "team": "South", "team_since": day_text(middle)}

@@ -127,7 +127,9 @@ class Stack:
         )
         opening.push_async_callback(self._stop_services)
         await _together(self._start_broker(), self._start_clickhouse())
-        await _together(self._create_topics(), self._create_tables())
+        await self._create_topics()
+        if not self._workers:  # else they do it
+            await self._create_tables()
         journal = await asyncio.to_thread(Journal, self.data / "journal")
         opening.callback(journal.close)
         broker = await Log.open([self._brokers])
@@ -232,7 +234,7 @@ class Stack:
     async def _keep_broker(self) -> None:
         deaths = _Deaths("the Kafka broker", self._say)
         while child := self._broker:
-            await child.ended
+            await child.wait()
             self.ready = False
             self._broker_up.clear()
             self._intake.hold()
@@ -249,7 +251,7 @@ class Stack:
     async def _keep_clickhouse(self) -> None:
         deaths = _Deaths("ClickHouse", self._say)
         while child := self._clickhouse:
-            await child.ended
+            await child.wait()
             await deaths.pause(child)
             await self._start_clickhouse()
 
@@ -268,7 +270,7 @@ class Stack:
             if incarnation != self._incarnation or not self._broker_up.is_set():
                 await child.kill()  # it was told of a log that is gone
                 continue
-            code = await child.ended
+            code = await child.wait()
             if not self._broker_up.is_set():
                 continue
             if code == _REFUSED and not self.ready:
@@ -327,7 +329,7 @@ class _Deaths:
 
     async def pause(self, child: Child) -> None:
         """Say that it ended, and wait; raises `StackError` after too many times in a row."""
-        code = await child.ended
+        code = await child.wait()
         now = time.monotonic()
         self._count = 1 if now - self._last > _STEADY_SECONDS + _LONGEST_PAUSE else self._count + 1
         self._last = now

@@ -116,7 +116,8 @@ def _say(line: str) -> None:
 def _log_to(path: Path) -> None:
     """Send this process's own log to a file; the terminal gets only what is said."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # events hold personal data
+        path.parent.mkdir(exist_ok=True)
         handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOGS_KEPT, delay=True)
     except OSError as error:
         raise StackError(f"{path.parent}: cannot be used for logs: {error.strerror}") from None

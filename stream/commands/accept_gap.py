@@ -61,7 +61,7 @@ async def _accept(settings: Settings, shard: int | None) -> list[dict[str, objec
             ends = await read_ends(log, settings)
         except MissingTopic as error:
             raise CommandError(str(error)) from None
-    standings = read_standings(client)
+    standings = read_standings(client, shown=False)
     if shard is not None and shard not in standings:
         raise CommandError(f"shard {shard} has no manifest, so nothing of it can be missing")
     accepted: list[dict[str, object]] = []

@@ -79,7 +79,7 @@ def report(
     """Print a report, or any other view.
 
     Examples: `sixfold report campaign_revenue --by quarter`,
-    `sixfold report lead_sources --where channel=cpc --where source=google,bing --from 2026-01-01`,
+    `sixfold report lead_sources --where source=google source=bing --from 2026-01-01`,
     `sixfold report channel_attribution --model linear --json`, `sixfold report --list calls`
 
     Parameters
@@ -93,7 +93,7 @@ def report(
     end
         The last day, YYYY-MM-DD.
     where
-        `column=value`; the same column again (or commas): any of the values.
+        `column=value`; the same column again: any of the values.
     model
         The attribution model, where the view has a column for it; the settings' one if left out; or `all`.
     limit
@@ -110,7 +110,7 @@ def report(
     """
     views = load_views()
     if list_:
-        _list(views if name is None else [_find(views, name)], as_json=as_json)
+        _list(_offered(views) if name is None else [_find(views, name)], as_json=as_json)
         return OK
     if name is None:
         raise CommandError("name a report; sixfold report --list shows what there is")
@@ -130,7 +130,8 @@ def report(
     if as_json:
         write_records(found)
     elif as_csv:
-        write_csv(found)
+        # An empty result does not bring its columns along.
+        write_csv(found if found.rows else Rows(query.columns, [], []))
     else:
         stdout().print(_picture(client, query, found))
         if limit is None and len(found.rows) == MOST_ROWS:
@@ -145,6 +146,7 @@ class _Query:
     view: View
     title: str
     source: str
+    columns: Sequence[str]
     limit: int | None
     conditions: list[str] = field(default_factory=list)
     values: dict[str, object] = field(default_factory=dict)
@@ -158,15 +160,15 @@ class _Query:
     @property
     def bars(self) -> str | None:
         """Measure by label, greatest first; None where the view has no bars."""
-        names = {column.name for column in self.view.columns}
         if self.view.name == "report_funnel":
             sums = ", ".join(f"sum({step}) AS {step}" for step in _FUNNEL)
             return f"SELECT {sums} FROM {self.source}{self._where}"  # noqa: S608 - names of ours
         measure, label = _BARS.get(self.view.name, ("", ""))
-        if not {measure, label} <= names:
+        if not {measure, label} <= set(self.columns):
             return None
+        named = f"if({label} = '', {label}_id, {label})" if f"{label}_id" in self.columns else label
         return (
-            f"SELECT toString({label}) AS label, sum({measure}) AS total FROM {self.source}{self._where} "  # noqa: S608 - names of ours
+            f"SELECT {named} AS label, sum({measure}) AS total FROM {self.source}{self._where} "  # noqa: S608 - names of ours
             f"GROUP BY label HAVING total != 0 ORDER BY total DESC, label LIMIT {BARS}"
         )
 
@@ -188,7 +190,7 @@ def _query(
     columns = ["period_start" if c.name == "day" and by else c.name for c in view.columns]
     if by and not view.has_periods:
         raise CommandError(f"{view.name} has no periods: leave --by out")
-    query = _Query(view, view.name, f"{view.name}_by(grain = '{by}')" if by else view.name, limit)
+    query = _Query(view, view.name, f"{view.name}_by(grain = '{by}')" if by else view.name, columns, limit)
     if by:
         query.title += f" by {by}"
     _add_range(query, columns, by, start, end)
@@ -244,6 +246,11 @@ def _add_conditions(query: _Query, columns: Sequence[str], where: Iterable[str])
         query.title += f", {column} {' or '.join(values)}"
 
 
+def _offered(views: Sequence[View]) -> list[View]:
+    """Leave out the views that others are made of."""
+    return [view for view in views if not view.name.startswith(("base_", "recomputed_"))]
+
+
 def _find(views: Sequence[View], name: str) -> View:
     by_name = {view.name: view for view in views}
     for candidate in (f"report_{name}", name):
@@ -253,7 +260,7 @@ def _find(views: Sequence[View], name: str) -> View:
     if grain and _is_view(by_name, grain[1]):
         period = "month" if grain[2] == "by" else grain[2]
         raise CommandError(f"say sixfold report {grain[1]} --by {period}")
-    names = [view.name.removeprefix("report_") for view in views]
+    names = [view.name.removeprefix("report_") for view in _offered(views)]
     plain = name.removeprefix("report_")
     raise CommandError(f"there is no report {name}{_near(plain, names)}")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,11 +11,12 @@ from rich.text import Text
 
 from stream.commands.exits import OK, CommandError
 from stream.commands.output import stdout
-from stream.settings import Settings
+from stream.settings import FILE, Settings
 
 if TYPE_CHECKING:
     from stream.log import Log
 
+STACK_DATA = ("clickhouse", "journal", "imports")
 DELETE_SECONDS = 60
 _CREATES = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 
@@ -22,7 +24,8 @@ _CREATES = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 def reset(*, yes: Annotated[bool, Parameter(negative="")] = False) -> int:
     """Delete everything: Sixfold's tables, views and topics. Then make them anew, empty.
 
-    Tables and views of others in the same database stay. Stop the workers first.
+    Tables and views of others in the same database stay. Stop the workers first; an embedded stack, too, whose data
+    directory then loses its database and its journal.
 
     Example: `sixfold reset --yes`
 
@@ -34,7 +37,8 @@ def reset(*, yes: Annotated[bool, Parameter(negative="")] = False) -> int:
     """
     settings = Settings()
     _confirm(settings, yes=yes)
-    for line in asyncio.run(_reset(settings)):
+    embedded = settings.origins()["clickhouse_url"] == str(settings.data / FILE)
+    for line in _empty_stack(settings) if embedded else asyncio.run(_reset(settings)):
         stdout().print(Text(line))
     return OK
 
@@ -52,6 +56,23 @@ def _confirm(settings: Settings, *, yes: bool) -> None:
     sys.stderr.flush()
     if sys.stdin.readline().strip() != name:
         raise CommandError("not confirmed, nothing was deleted")
+
+
+def _empty_stack(settings: Settings) -> list[str]:
+    """Empty the data directory of an embedded stack that is not running; its ports and passwords stay."""
+    from deploy.embedded.datadir import Lock, StackError
+
+    try:
+        lock = Lock(settings.data)
+    except StackError as error:
+        raise CommandError(str(error)) from None
+    try:
+        found = [settings.data / name for name in STACK_DATA if (settings.data / name).exists()]
+        for folder in found:
+            shutil.rmtree(folder)
+    finally:
+        lock.release()
+    return [f"deleted {folder}" for folder in found]
 
 
 async def _reset(settings: Settings) -> list[str]:

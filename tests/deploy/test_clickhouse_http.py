@@ -159,9 +159,7 @@ def test_a_statement_stands_in_the_url_or_in_the_body_or_in_both(server: Server)
 
 
 @pytest.mark.parametrize("keys", [{"default_format": "CSV"}, {"header": "CSV"}, {"sql": " FORMAT CSV"}, {}])
-def test_the_format_comes_from_the_statement_the_url_or_a_header(
-    server: Server, keys: dict[str, str]
-) -> None:
+def test_the_format_comes_from_the_statement_the_url_or_a_header(server: Server, keys: dict[str, str]) -> None:
     headers = {"X-ClickHouse-User": "sixfold", "X-ClickHouse-Key": PASSWORD.encode().decode("latin-1")}
     if "header" in keys:
         headers["X-ClickHouse-Format"] = "CSV"
@@ -172,9 +170,7 @@ def test_the_format_comes_from_the_statement_the_url_or_a_header(
 
 
 def test_the_format_in_the_statement_wins(server: Server) -> None:
-    response, body = server.request(
-        "SELECT 1 AS a FORMAT JSONEachRow SETTINGS max_threads = 1", default_format="CSV"
-    )
+    response, body = server.request("SELECT 1 AS a FORMAT JSONEachRow SETTINGS max_threads = 1", default_format="CSV")
     assert body == b'{"a":1}\n'
     assert response.getheader("X-ClickHouse-Format") == "JSONEachRow"
 
@@ -245,9 +241,7 @@ def test_settings_reach_an_insert(server: Server, table: str) -> None:
     row = '{"id": 1, "more": 2}'
     into = f"INSERT INTO {table} FORMAT JSONEachRow"
     assert server.refused(row, query=into, input_format_skip_unknown_fields="0")[:2] == (400, 117)
-    server.sql(
-        row, query=into, input_format_skip_unknown_fields="1", async_insert="1", wait_for_async_insert="1"
-    )
+    server.sql(row, query=into, input_format_skip_unknown_fields="1", async_insert="1", wait_for_async_insert="1")
     assert server.sql(f"SELECT id FROM {table}") == "1\n"
 
 
@@ -277,9 +271,7 @@ CODINGS = {
 def test_compressed_requests_and_replies(server: Server, table: str, coding: str) -> None:
     compress, decompress = CODINGS[coding]
     headers = {"X-ClickHouse-User": "sixfold", "X-ClickHouse-Key": PASSWORD.encode().decode("latin-1")}
-    body = compress(
-        b"INSERT INTO %s FORMAT JSONEachRow\n" % table.encode() + b'{"id":1,"name":"abc"}\n' * 1000
-    )
+    body = compress(b"INSERT INTO %s FORMAT JSONEachRow\n" % table.encode() + b'{"id":1,"name":"abc"}\n' * 1000)
     response, text = server.request(body, headers=headers | {"Content-Encoding": coding})
     assert response.status == 200, text
     for rows in (3, 1_000_000):  # in one piece and in many
@@ -398,9 +390,7 @@ def test_a_get_does_not_write(server: Server, table: str) -> None:
     assert server.sql(f"SELECT count() FROM {table}") == "0\n"
 
 
-def test_an_error_after_the_first_pieces_cannot_pass_for_a_whole_reply(
-    server: Server, client: Client
-) -> None:
+def test_an_error_after_the_first_pieces_cannot_pass_for_a_whole_reply(server: Server, client: Client) -> None:
     query = "SELECT number, throwIf(number = 3000000) FROM numbers(4000000) SETTINGS max_threads = 1"
     with pytest.raises(IncompleteRead) as cut:
         server.request(query)
@@ -438,6 +428,8 @@ def test_settings_hold_for_one_request(server: Server) -> None:
     assert server.sql(ask) == standard
     assert server.refused("SELECT 1", no_such_setting="1")[:2] == (404, 115)
     assert server.refused("SELECT 1", **{"max_threads = 1, readonly": "1"})[:2] == (404, 115)
+    assert server.sql(ask, max_block_size="1234", log_comment="") == "1234\t\n"
+    assert server.sql(ask) == standard
     server.sql("SET max_block_size = 77")
     server.sql("SELECT 1", allow_ddl="0")
     server.sql("SELECT 1", readonly="1")
@@ -463,9 +455,7 @@ def test_each_request_sees_its_own_database_under_concurrency(server: Server) ->
 
     def ask(i: int) -> None:
         name = names[i % len(names)]
-        found = server.sql(
-            "SELECT currentDatabase(), name FROM here FORMAT JSONCompactEachRow", database=name
-        )
+        found = server.sql("SELECT currentDatabase(), name FROM here FORMAT JSONCompactEachRow", database=name)
         assert json.loads(found) == [name, name]
         assert server.sql("SELECT currentDatabase()") == "default\n"
 
@@ -597,13 +587,19 @@ def test_a_client_reads_compressed_and_streamed(server: Server, compress: bool |
         assert sum(sizes) == 2_000_000
 
 
-def test_a_client_that_leaves_a_stream_early_frees_its_session(server: Server) -> None:
-    with server.client() as mine:
-        with mine.query_row_block_stream("SELECT number FROM numbers(1000000000)") as stream:
-            next(stream)
-        while "1000000000" in server.sql("SHOW PROCESSLIST FORMAT TSV"):
-            time.sleep(0.05)
-        assert mine.command("SELECT 1") == 1
+def test_a_client_that_leaves_ends_its_query_and_frees_its_session(server: Server) -> None:
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
+    credentials = {"X-ClickHouse-User": "sixfold_reader", "X-ClickHouse-Key": READER_PASSWORD}
+    connection.request("POST", "/?session_id=leaver", b"SELECT number FROM system.numbers", credentials)
+    connection.getresponse().read(100_000)
+    assert "system.numbers" in server.sql("SELECT query FROM system.processes")
+    assert server.refused("SELECT 1", session_id="leaver", user="sixfold_reader")[:2] == (409, 373)
+    connection.sock.close()
+    connection.close()
+    while "system.numbers" in server.sql("SELECT query FROM system.processes"):
+        time.sleep(0.05)
+    while server.request("SELECT 1", session_id="leaver", user="sixfold_reader")[0].status != 200:
+        time.sleep(0.05)
 
 
 def test_a_client_binds_parameters_and_sets_settings(client: Client) -> None:
@@ -622,9 +618,7 @@ def test_a_client_is_told_what_is_wrong(server: Server, client: Client) -> None:
     with pytest.raises(DatabaseError, match=r"(?s)60.*UNKNOWN_TABLE"):
         client.query("SELECT * FROM no_such_table")
     with pytest.raises(ClickHouseError, match="516"):
-        clickhouse_connect.get_client(
-            host="127.0.0.1", port=server.port, username="sixfold", password="wrong"
-        )
+        clickhouse_connect.get_client(host="127.0.0.1", port=server.port, username="sixfold", password="wrong")
 
 
 # What the engine must do for the reports
@@ -785,9 +779,7 @@ def test_a_client_reads_as_the_reader(server: Server, table: str) -> None:
     with server.client("sixfold_reader") as reader:
         assert reader.query(f"SELECT * FROM {table}").result_rows == [(1, "a")]
         with pytest.raises(DatabaseError, match="164"):
-            reader.insert(
-                table, [(2, "b")], column_names=["id", "name"], column_type_names=["UInt64", "String"]
-            )
+            reader.insert(table, [(2, "b")], column_names=["id", "name"], column_type_names=["UInt64", "String"])
 
 
 # The process
@@ -824,7 +816,7 @@ def test_acknowledged_rows_outlive_sigkill(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_when_told_even_under_a_running_query(tmp_path: Path, number: signal.Signals) -> None:
     with serving(tmp_path) as server:
-        slow = "SELECT sum(sleepEachRow(3)) FROM numbers(100) "
+        slow = "SELECT sum(sleepEachRow(1)) FROM numbers(300) SETTINGS max_block_size = 1"
         with ThreadPoolExecutor(1) as threads:
             report = threads.submit(server.request, slow)
             while "sleepEachRow" not in server.sql("SHOW PROCESSLIST"):

@@ -200,13 +200,9 @@ def fetch_jars() -> Path:
         fetching = jars.with_name(f"{jars.name}.{os.getpid()}")
         copy = ["dependency:copy-dependencies", f"-DoutputDirectory={fetching}", "-DincludeScope=runtime"]
         print(f"fetching Kafka {version} with Maven into {jars}", file=sys.stderr)
-        done = subprocess.run(
-            [*maven, *copy], capture_output=True, text=True, timeout=DOWNLOAD_SECONDS, check=False
-        )
+        done = subprocess.run([*maven, *copy], capture_output=True, text=True, timeout=DOWNLOAD_SECONDS, check=False)
         if done.returncode:
-            raise BrokerError(
-                f"Maven could not fetch the jars of Kafka {version}:\n{done.stdout}{done.stderr}"
-            )
+            raise BrokerError(f"Maven could not fetch the jars of Kafka {version}:\n{done.stdout}{done.stderr}")
         try:
             fetching.rename(jars)
         except OSError:  # another test run was faster
@@ -217,7 +213,5 @@ def fetch_jars() -> Path:
 def _tool(name: str) -> str:
     path = shutil.which(name)
     if path is None:
-        raise BrokerError(
-            f"{name!r} is not on the PATH: these tests run a real Kafka and need JDK 17 and Maven"
-        )
+        raise BrokerError(f"{name!r} is not on the PATH: these tests run a real Kafka and need JDK 17 and Maven")
     return path

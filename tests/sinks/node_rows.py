@@ -47,9 +47,7 @@ def lead(lead_id: str, created: str, *stages: tuple[str, str, str], **rest: Any)
         "stage": stages[-1][1] if stages else "(none)",
         "funnel_stage": stages[-1][2] if stages else "tofu",
         "reached_stage": "tofu",
-        "stages": [
-            {"at_us": us(at), "stage": raw, "funnel_stage": funnel, "mapped": 1} for at, raw, funnel in stages
-        ],
+        "stages": [{"at_us": us(at), "stage": raw, "funnel_stage": funnel, "mapped": 1} for at, raw, funnel in stages],
         "owner_id": "(unassigned)",
         **rest,
     }

@@ -31,6 +31,7 @@ pytest_plugins = ["tests.clickhouse"]
 
 MODELS = ("first", "last", "linear", "position", "time_decay", "w_shaped")
 VERSION = 1 << 32 | 1
+HOUR_US = 3_600_000_000
 
 # deal and touch -> the six models' (deals, revenue, cost, heads); worked out by hand (decays: calculator)
 Share = tuple[int, int, int, int]
@@ -511,6 +512,23 @@ def test_days_are_compared_with_their_instants(counted: Client) -> None:
     assert found(counted) == {("audit_days", "day"): ("2026-05-02", "2026-05-03")}
 
 
+def test_days_are_those_of_the_reporting_zone(database: Client) -> None:
+    # 01:00 in UTC is the evening before in New York; the first hours of 1970 have no earlier day to go to
+    for lead_id, created, day in (
+        ("a", "2026-03-01T01:00:00", "2026-02-28"),
+        ("b", "1970-01-01T01:00:00", "1970-01-01"),
+    ):
+        insert(database, "nodes", [node(key("lead", lead_id), leads=[lead(lead_id, created, day=day)])])
+    assert days(database) == [("2026-02-28", "2026-03-01")]
+    changed = "* REPLACE ('America/New_York' AS time_zone, version + 1 AS version)"
+    database.command(f"INSERT INTO view_settings SELECT {changed} FROM view_settings FINAL")
+    assert days(database) == []
+
+
+def days(client: Client) -> list[tuple[str, str]]:
+    return [tuple(row) for row in client.query("SELECT rolled, recomputed FROM audit_days").result_rows]
+
+
 def test_a_node_on_a_foreign_shard_and_a_record_in_two_nodes_are_found(counted: Client) -> None:
     home = shard("call:c1")
     other = {"shard": (home + 1) % 32, "entity": "call:c1", "version": VERSION}
@@ -602,18 +620,18 @@ def _apportion(total: int, shares: Sequence[Fraction]) -> list[int]:
     return [-each if total < 0 else each for each in cut]
 
 
-@pytest.mark.parametrize("lookback_days", [0, 10])
+@pytest.mark.parametrize("lookback_days", [0, 1])
 def test_credits_are_those_of_another_implementation(database: Client, lookback_days: int) -> None:
     changed = f"* REPLACE ({lookback_days} AS lookback_days, version + 1 AS version)"
     database.command(f"INSERT INTO view_settings SELECT {changed} FROM view_settings FINAL")
     rng = random.Random(lookback_days)
     rows, expected = [], set()
-    start, hour = us("2025-06-01T00:00:00"), 3_600_000_000
+    start = us("2025-06-01T00:00:00")
     for number in range(150):
         lead_id = f"L{number}"
 
         def at(spread: int = rng.choice([3, 100, 9000])) -> int:
-            return start + rng.randrange(spread) * hour
+            return start + rng.randrange(spread) * HOUR_US
 
         members = (lead_id, f"M{number}", f"K{number}")[: rng.randint(1, 3)]
         touches = [touch(member, "", "2025-06-01", at_us=at()) for member in members]
@@ -655,4 +673,58 @@ def test_credits_are_those_of_another_implementation(database: Client, lookback_
         sizes[deal_id] += 1
     assert len(sizes) == 300
     assert max(sizes.values()) > 6 * 5
+    assert set(computed) == expected
+
+
+# --- advances against another implementation, over random calls
+
+
+def _advanced(stage: str, rise: int | None, calls: Sequence[Record]) -> set[str]:
+    """The calls that advanced their lead to `stage`, which it rose to at `rise`."""
+    advanced = {each["call_id"] for each in calls if each["advanced_stage"] == stage}
+    if rise is None:
+        return advanced
+    near = [each for each in calls if 0 <= rise - each["started_us"] <= 24 * HOUR_US]
+    if advanced.isdisjoint(each["call_id"] for each in near):
+        silent = [each for each in near if each["status"] == "answered" and not each["advanced_to"]]
+        if silent:
+            advanced.add(max(silent, key=lambda each: (each["started_us"], each["call_id"]))["call_id"])
+    return advanced
+
+
+def test_advances_are_those_of_another_implementation(database: Client) -> None:
+    rng = random.Random(5)
+    rows, expected = [], set()
+    start = us("2025-06-01T00:00:00")
+    for number in range(200):
+        lead_id = f"L{number}"
+        opened, closed = (start + rng.randrange(60) * HOUR_US for _ in range(2))
+        deals = [
+            opportunity("O" + lead_id, lead_id, 1, "2025-06-01", "2025-06-01", created_us=opened, closed_us=closed)
+        ][: rng.randrange(2)]
+        stages = [(start + rng.randrange(60) * HOUR_US, rng.choice(("tofu", "mofu", "bofu"))) for _ in range(2)]
+        rises = [*stages, *((opened, "bofu") for _ in deals), *((closed, "customer") for _ in deals)]
+        calls = [
+            call(
+                f"{lead_id}-{each}",
+                lead_id,
+                "2025-06-01",
+                rng.choice(["answered", "answered", "missed"]),
+                started_us=start + rng.randrange(60) * HOUR_US,
+                advanced_to=(says := rng.choice(["", "", "", "tofu", "mofu", "bofu"])),
+                advanced_stage=says,
+            )
+            for each in range(rng.randrange(4))
+        ]
+        counted = lead(lead_id, "2025-06-01")
+        counted["stages"] = [{"at_us": at, "stage": name, "funnel_stage": name} for at, name in stages]
+        rows.append(node(key("lead", lead_id), leads=[counted], opportunities=deals, calls=calls))
+        mofu, bofu = (
+            _advanced(stage, min((at for at, name in rises if name not in below), default=None), calls)
+            for stage, below in (("mofu", {"tofu"}), ("bofu", {"tofu", "mofu"}))
+        )
+        expected |= {(each, int(each in mofu), int(each in bofu)) for each in (c["call_id"] for c in calls)}
+    insert(database, "nodes", rows)
+    computed = database.query("SELECT call_id, advanced_mofu, advanced_bofu FROM recomputed_calls").result_rows
+    assert len(computed) > 200
     assert set(computed) == expected

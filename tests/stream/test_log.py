@@ -91,18 +91,13 @@ def test_what_is_produced_is_there_in_order_with_everything_it_had(broker: Proce
         await log.create_topics({topic: 2}, 1, {topic: {"max.message.bytes": "4194304"}})
         first, second = TP(topic, 0), TP(topic, 1)
         headers = [("journal", b"17")]
-        many = [
-            Outgoing(topic, n % 2, b"k%d" % n, b"x" * 500, 1_600_000_000_000 + n, headers)
-            for n in range(5000)
-        ]
+        many = [Outgoing(topic, n % 2, b"k%d" % n, b"x" * 500, 1_600_000_000_000 + n, headers) for n in range(5000)]
         await log.produce(many)
         await log.produce([Outgoing(topic, 0, None, b"y" * 3_000_000), Outgoing(topic, 0, b"gone", None)])
         assert await log.bounds([first, second]) == {first: (0, 2502), second: (0, 2500)}
         records = await read(broker, first, 2502)
         assert [record.key for record in records[:2500]] == [b"k%d" % n for n in range(0, 5000, 2)]
-        assert [record.timestamp for record in records[:2500]] == [
-            1_600_000_000_000 + n for n in range(0, 5000, 2)
-        ]
+        assert [record.timestamp for record in records[:2500]] == [1_600_000_000_000 + n for n in range(0, 5000, 2)]
         assert list(records[0].headers) == headers
         assert len(records[2500].value) == 3_000_000
         assert (records[2501].key, records[2501].value) == (b"gone", None)
@@ -133,9 +128,7 @@ def test_transaction_markers_are_looked_past(kafka: KafkaBroker, topic: str):
         for n in range(3):
             async with producer.transaction():
                 await producer.send(topic, b"v%d" % n, timestamp_ms=n, partition=0)
-        for _ in range(
-            20
-        ):  # aborted: their data is there for who reads uncommitted, their markers are not data
+        for _ in range(20):  # aborted: their data is there for who reads uncommitted, their markers are not data
             await producer.begin_transaction()
             await producer.send_and_wait(topic, b"never", timestamp_ms=9, partition=0)
             await producer.abort_transaction()

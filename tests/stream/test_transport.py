@@ -39,9 +39,7 @@ names = itertools.count()
     order=st.randoms(use_true_random=False),
     closed_after=st.integers(0, 20),
 )
-def test_a_position_never_passes_an_unacked_batch(
-    sizes: list[int], holes: list[int], order: Any, closed_after: int
-):
+def test_a_position_never_passes_an_unacked_batch(sizes: list[int], holes: list[int], order: Any, closed_after: int):
     stats = Statistics()
     ledger = Ledger(100, stats, lambda: None)
     offset, batches = 100, []
@@ -49,6 +47,7 @@ def test_a_position_never_passes_an_unacked_batch(
         records = [SimpleNamespace(offset=offset + i) for i in range(size)]
         batches.append(Batch(ledger, 1, TP("t", 0), records))
         offset += size + hole
+    assert [batch.follows for batch in batches] == [100, *(batch.next_offset for batch in batches[:-1])]
     acks = [*batches, *batches]
     order.shuffle(acks)
     for number, batch in enumerate(acks):
@@ -72,11 +71,12 @@ def test_a_position_never_passes_an_unacked_batch(
 
 @dataclass
 class Cluster:
-    """A broker with two fresh topics of four partitions, and a fresh group."""
+    """A broker with two fresh topics, and a fresh group."""
 
     broker: Process
     stock: bool
     directory: Path
+    partitions: int = 4
 
     def __post_init__(self) -> None:
         number = next(names)
@@ -88,12 +88,12 @@ class Cluster:
 
     @property
     def all(self) -> frozenset[TP]:
-        return frozenset(TP(topic, partition) for topic in self.topics for partition in range(4))
+        return frozenset(TP(topic, partition) for topic in self.topics for partition in range(self.partitions))
 
     async def prepare(self, records: int = 0) -> None:
         """Create the topics, with this many records in every partition."""
         async with await Log.open([self.broker.address]) as log:
-            await log.create_topics(dict.fromkeys(self.topics, 4))
+            await log.create_topics(dict.fromkeys(self.topics, self.partitions))
         await self.fill(self.all, records)
 
     async def fill(self, partitions: Any, records: int) -> None:
@@ -107,9 +107,7 @@ class Cluster:
             )
 
     async def committed(self, tp: TP) -> int | None:
-        client = AIOKafkaConsumer(
-            bootstrap_servers=self.broker.address, group_id=self.group, enable_auto_commit=False
-        )
+        client = AIOKafkaConsumer(bootstrap_servers=self.broker.address, group_id=self.group, enable_auto_commit=False)
         await client.start()
         try:
             return await client.committed(tp)
@@ -121,7 +119,7 @@ class Member:
     """A running application whose agent only collects batches."""
 
     def __init__(
-        self, cluster: Cluster, on_revoked: Any = None, max_poll_interval: float = 0, **options: Any
+        self, cluster: Cluster, on_revoked: Any = None, pace: float = 0, conf: Any = None, **options: Any
     ) -> None:
         self.cluster = cluster
         self.batches: list[Batch] = []
@@ -139,8 +137,8 @@ class Member:
             commit_interval=0.2,
             max_poll_records=poll,
         )
-        if max_poll_interval:
-            self.app.conf.broker_max_poll_interval = max_poll_interval
+        for name, value in (conf or {}).items():
+            setattr(self.app.conf, name, value)
         channel = install(
             self.app,
             *cluster.topics,
@@ -154,6 +152,7 @@ class Member:
         async def collect(batches: Any) -> None:
             async for batch in batches:
                 self.batches.append(batch)
+                await asyncio.sleep(pace)
 
         self._stop = asyncio.Event()
 
@@ -329,7 +328,7 @@ def test_a_long_hold_does_not_lose_the_group(cluster: Cluster):
     async def case() -> None:
         await cluster.prepare(records=10)
         tp = cluster.tp(0)
-        async with Member(cluster, max_poll_interval=2) as member:
+        async with Member(cluster, conf={"broker_max_poll_interval": 2}) as member:
             await asyncio.sleep(3.5)
             assert await member.consumer.release({tp: 0})
             member.consumer.hold([tp])
@@ -376,6 +375,27 @@ def test_who_does_not_finish_in_time_keeps_nothing(cluster: Cluster):
         assert member.cancelled  # type: ignore[attr-defined]  # set above
         assert not member.batches[0].ack()
         assert await cluster.committed(cluster.tp(0)) is None
+
+    run(case)
+
+
+@kafka_batched
+def test_who_had_nothing_loses_nothing_of_what_it_is_given(cluster: Cluster):
+    """Faust empties the agents' queues when a rebalance is over: nothing may be in them before."""
+
+    async def case() -> None:
+        cluster.partitions = 1
+        await cluster.prepare(records=20)
+        first, tp = Member(cluster), cluster.tp(0)
+        late = Member(cluster, pace=0.8, max_poll_records=5, conf={"stream_recovery_delay": 1})
+        await first.__aenter__()
+        async with late:
+            assert not late.owned, "the assignor leaves the partition where it was"
+            await first.__aexit__()
+            await until(lambda: late.owned == cluster.all)
+            assert await late.consumer.release({tp: 0})
+            await until(lambda: len(late.offsets(tp)) >= 20)
+            assert late.offsets(tp) == list(range(20))
 
     run(case)
 
@@ -461,17 +481,14 @@ def workers(cluster: Cluster, *names: str, options: tuple[str, ...] = ()) -> Ite
 @kafka_batched
 def test_a_killed_worker_is_replaced_and_nothing_is_missing(cluster: Cluster):
     async def case() -> None:
+        # Three members for five partitions: it does not divide them, and leaves nobody without any.
+        cluster.partitions = 5
         await cluster.prepare(records=50)
-        # Three, so that their number divides neither 4 nor 8 partitions
         with workers(cluster, "a", "b", "c") as members:
             a, b, c = members
-            await until(
-                lambda: sum(len(one.owned) for one in members) == 8 and all(one.owned for one in members)
-            )
+            await until(lambda: all(one.owned for one in members) and sum(len(one.owned) for one in members) == 10)
             for one in members:
-                numbers = [
-                    {tp.partition for tp in one.owned if tp.topic == topic} for topic in cluster.topics
-                ]
+                numbers = [{tp.partition for tp in one.owned if tp.topic == topic} for topic in cluster.topics]
                 assert numbers[0] == numbers[1], "partition p of both topics belongs to one member"
             await cluster.fill(cluster.all, 50)
             a.end(signal.SIGKILL)

@@ -36,14 +36,14 @@ async def work(options: argparse.Namespace) -> int:
             return path
 
         tasks = set()
+        positions: dict[TP, int] = {}
 
         async def on_assigned(epoch: int, partitions: frozenset[TP]) -> None:
             note(event="assigned", epoch=epoch, partitions=sorted(partitions))
 
             async def load() -> None:
-                offsets = {
-                    tp: int(manifest(tp).read_text()) if manifest(tp).exists() else 0 for tp in partitions
-                }
+                offsets = {tp: int(manifest(tp).read_text()) if manifest(tp).exists() else 0 for tp in partitions}
+                positions.update(offsets)
                 await consumer_of(app).release(offsets, epoch=epoch)
 
             task = asyncio.create_task(load())
@@ -66,13 +66,17 @@ async def work(options: argparse.Namespace) -> int:
         channel = install(app, *options.topics.split(","), on_assigned=on_assigned, on_revoked=on_revoked)
         done = 0
 
-        @app.agent(channel)  # type: ignore[untyped-decorator]  # Faust's decorator has no types
+        @app.agent(channel)
         async def process(batches: object) -> None:
             nonlocal done
             batch: Batch
             async for batch in batches:  # type: ignore[attr-defined]  # a Faust stream
                 if batch.stale:
                     continue
+                if batch.follows != positions[batch.tp]:
+                    await app.crash(RuntimeError(f"{batch.tp}: at {positions[batch.tp]}, not at {batch.follows}"))
+                    return
+                positions[batch.tp] = batch.next_offset
                 note(event="batch", tp=batch.tp, first=batch.first, next=batch.next_offset)
                 done += batch.size
                 if done >= options.crash_after:

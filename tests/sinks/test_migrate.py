@@ -1,0 +1,121 @@
+"""Migrations: once, forward only, harmless when repeated or run side by side; views and settings every time."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from sinks.migrate import MigrationError, ViewSettings, load_migrations, migrate
+from sinks.views import load_views
+
+FIRST = "-- one; two\nCREATE TABLE IF NOT EXISTS a (\n    x UInt8 -- a; b\n) ENGINE = MergeTree ORDER BY x;\n"
+SECOND = "ALTER TABLE a ADD COLUMN IF NOT EXISTS y UInt8;\nALTER TABLE a ADD COLUMN IF NOT EXISTS z UInt8;"
+# what write_settings needs
+SETTINGS = (Path(__file__).parents[2] / "sinks/sql/001_tables.sql").read_text()
+
+
+def folder(path: Path, **files: str) -> list:
+    for old in path.glob("*.sql"):
+        old.unlink()
+    for name, text in files.items():
+        (path / f"{name.removeprefix('n')}.sql").write_text(text)
+    return load_migrations(path)
+
+
+def columns(client: Client, database: str, table: str) -> list[str]:
+    query = "SELECT name FROM system.columns WHERE database = {d:String} AND table = {t:String} ORDER BY position"
+    return [row[0] for row in client.query(query, parameters={"d": database, "t": table}).result_rows]
+
+
+def test_new_files_are_applied_in_order_and_only_once(empty_database, tmp_path):
+    client, database = empty_database
+    files = {"n001_tables": SETTINGS, "n002_first": FIRST}
+    done = migrate(client, database, ViewSettings(), migrations=folder(tmp_path, **files), views=[])
+    assert done[:2] == ["applied 001_tables", "applied 002_first"]
+    files["n003_second"] = SECOND
+    more = folder(tmp_path, **files)
+    assert "applied 003_second" in migrate(client, database, ViewSettings(), migrations=more, views=[])
+    assert columns(client, database, "a") == ["x", "y", "z"]
+    assert migrate(client, database, ViewSettings(), migrations=more, views=[]) == ["made 0 views"]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"n001_tables": SETTINGS, "n002_first": FIRST + "\n"}, r"002_first\.sql was changed .* new file"),
+        ({"n001_tables": SETTINGS, "n003_third": FIRST}, r"002_first\.sql .* missing .* restore"),
+        ({"n001_tables": SETTINGS}, r"002_first\.sql, newer .* \(001\): downgrade refused"),
+    ],
+)
+def test_files_that_do_not_belong_to_the_database_are_refused(empty_database, tmp_path, files, message):
+    client, database = empty_database
+    good = folder(tmp_path, n001_tables=SETTINGS, n002_first=FIRST)
+    migrate(client, database, ViewSettings(), migrations=good, views=[])
+    with pytest.raises(MigrationError, match=message):
+        migrate(client, database, ViewSettings(currency="CHF"), migrations=folder(tmp_path, **files), views=[])
+    assert client.query(f"SELECT currency FROM {database}.view_settings FINAL").result_rows == [("USD",)]
+
+
+def test_names_and_numbers_of_files_are_checked(tmp_path):
+    with pytest.raises(MigrationError, match=r"1_first\.sql: the name of a migration is NNN_name\.sql"):
+        folder(tmp_path, n1_first=FIRST)
+    with pytest.raises(MigrationError, match="number 1 is taken"):
+        folder(tmp_path, n001_first=FIRST, n001_second=SECOND)
+
+
+def test_settings_are_one_row_written_only_when_they_differ(empty_database):
+    client, database = empty_database
+    settings = ViewSettings(platform_channels={"it's": "a\\b"}, fiscal_year_start=4, partitions=8)
+    assert "wrote view_settings" in migrate(client, database, settings, views=[])
+    assert "wrote view_settings" not in migrate(client, database, settings, views=[])
+    changed = replace(settings, time_zone="Europe/Berlin")
+    assert "wrote view_settings" in migrate(client, database, changed, views=[])
+    rows = client.query(
+        "SELECT platform_channels, fiscal_year_start, time_zone, partitions, version"
+        f" FROM {database}.view_settings FINAL"
+    ).result_rows
+    assert rows == [({"it's": "a\\b"}, 4, "Europe/Berlin", 8, 2)]
+
+
+def test_views_that_are_gone_are_dropped_and_a_users_own_are_kept(empty_database):
+    client, database = empty_database
+    settings_view = next(view for view in load_views() if view.name == "base_settings")
+    leaving = replace(
+        settings_view,
+        name="report_gone",
+        statements=tuple(
+            replace(s, name="report_gone", sql=s.sql.replace("VIEW base_settings", "VIEW report_gone"))
+            for s in settings_view.statements
+        ),
+    )
+    migrate(client, database, ViewSettings(), views=[settings_view, leaving])
+    client.command(f"CREATE VIEW {database}.report_mine AS SELECT 1 AS one COMMENT 'mine'")
+    done = migrate(client, database, ViewSettings(), views=[settings_view])
+    assert done == ["made 1 views", "dropped view report_gone"]
+    views = client.query(f"SELECT name FROM system.tables WHERE database = '{database}' AND engine = 'View'")
+    assert {row[0] for row in views.result_rows} == {"base_settings", "report_mine"}
+
+
+def test_runs_side_by_side_do_no_harm(clickhouse_server, empty_database):
+    client, database = empty_database
+    views = [view for view in load_views() if view.name.startswith("base_")]
+
+    def run(_: int) -> list[str]:
+        own = clickhouse_server.connect()
+        try:
+            return migrate(own, database, ViewSettings(), views=views)
+        finally:
+            own.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(run, range(4)))
+    assert migrate(client, database, ViewSettings(), views=views) == [f"made {len(views)} views"]
+    assert client.query(f"SELECT currency FROM {database}.base_settings").result_rows == [("USD",)]
+
+
+def test_the_database_name_is_checked(empty_database):
+    client, _ = empty_database
+    with pytest.raises(MigrationError, match="letters, digits and underscores"):
+        migrate(client, "a`b", ViewSettings())
