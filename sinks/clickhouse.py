@@ -20,6 +20,10 @@ from stream.reports import TABLES, Table
 INSERT_BYTES = 16 << 20
 _INSERT_SETTINGS = {"input_format_skip_unknown_fields": 0, "date_time_input_format": "best_effort"}
 _TRIES = 20
+#: where a row does not name its columns just as the table has them
+_COLUMNS = {
+    "dead_letters": ["topic", "partition", "offset", "received_at", "reason", "message", "value_base64"],
+}
 
 
 class RulesConflictError(Exception):
@@ -52,6 +56,7 @@ class ClickHouseStore:
             await asyncio.to_thread(
                 self._client.raw_insert,
                 table,
+                column_names=_COLUMNS.get(table),
                 insert_block=body,
                 fmt="JSONEachRow",
                 settings=_INSERT_SETTINGS,
@@ -85,9 +90,7 @@ class ClickHouseStore:
             if [(epoch, token)] == [(int(row[0]), row[1]) for row in holders]:
                 return epoch
             await asyncio.sleep(secrets.randbelow(200) / 1000)
-        raise RuntimeError(
-            f"shard {shard}: {_TRIES} claims in a row met another worker's; is one started in a loop?"
-        )
+        raise RuntimeError(f"shard {shard}: {_TRIES} claims in a row met another worker's; is one started in a loop?")
 
     async def epochs(self) -> dict[int, int]:
         """The greatest claimed epoch of every shard."""
@@ -162,9 +165,7 @@ class ClickHouseStore:
         """Delete the rolling rows of shards below these epochs: nobody shows or copies them any more."""
         if not epochs:
             return
-        older = " OR ".join(
-            f"(shard = {shard} AND epoch < {epoch})" for shard, epoch in sorted(epochs.items())
-        )
+        older = " OR ".join(f"(shard = {shard} AND epoch < {epoch})" for shard, epoch in sorted(epochs.items()))
         for table in TABLES:
             where = f"FROM {table.name} WHERE {older}"
             if int((await self._rows(f"SELECT count() {where}"))[0][0]):
@@ -190,11 +191,11 @@ class ClickHouseStore:
 
     # -- the client
 
-    async def _rows(self, query: str, **parameters: Any) -> Sequence[Sequence[Any]]:
+    async def _rows(self, query: str, **parameters: object) -> Sequence[Sequence[Any]]:
         result = await asyncio.to_thread(self._client.query, query, parameters=parameters)
         return result.result_rows
 
-    async def _command(self, command: str, **parameters: Any) -> None:
+    async def _command(self, command: str, **parameters: object) -> None:
         await asyncio.to_thread(self._client.command, command, parameters=parameters)
 
     async def _blocks(self, query: str, parameters: dict[str, Any]) -> AsyncIterator[Sequence[Sequence[Any]]]:
@@ -218,7 +219,8 @@ def _columns(table: Table) -> str:
 
 def _bodies(lines: Sequence[bytes]) -> Iterator[bytes]:
     """Lines joined to bodies of a bounded size; a larger line stands alone."""
-    size, chunk = 0, []
+    size = 0
+    chunk: list[bytes] = []
     for line in lines:
         if chunk and size + len(line) > INSERT_BYTES:
             yield b"\n".join(chunk)

@@ -16,7 +16,7 @@ _WRONG_LOGIN = ("516", "193", "192")
 _UNKNOWN_DATABASE = "81"
 _NO_RIGHT = "497"
 _CODE = re.compile(r"\bCode: (\d+)|\berror code (\d+)")
-_EXCEPTION = re.compile(r"DB::Exception: (.*?)(?: \(version [^)]*\))?$", re.DOTALL)
+_EXCEPTION = re.compile(r"DB::Exception: (.*?)(?: \(version [^)]*\))?(?: \(for url [^)]*\))?\s*$", re.DOTALL)
 
 # The driver logs every failure that it raises as well.
 logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())

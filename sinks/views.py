@@ -55,7 +55,10 @@ class Statement:
 
 @dataclass(frozen=True)
 class View:
-    """One view file. ``columns`` are those of ``name``: the other five of ``has_periods`` have ``period_start`` for ``day``."""
+    """One view file.
+
+    ``columns`` are those of ``name``: the other five of ``has_periods`` have ``period_start`` for ``day``.
+    """
 
     name: str
     title: str

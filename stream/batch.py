@@ -42,8 +42,7 @@ def tables(events: Iterable[Event], rules: Rules) -> dict[str, dict[tuple[str, .
                 if bucket is not None:
                     counts[bucket] = counts.get(bucket, 0) + 1
     return {
-        name: {key: row for key, row in of_table.items() if any(row[0]) or row[1]}
-        for name, of_table in rows.items()
+        name: {key: row for key, row in of_table.items() if any(row[0]) or row[1]} for name, of_table in rows.items()
     }
 
 

@@ -164,11 +164,7 @@ class Origins:
 
     def _given(self, raw: Raw) -> bool:
         """Whether these values say anything about where a lead came from."""
-        return bool(
-            any(value and value.strip() for value in raw[:9])
-            or self.referrer(raw.referrer)
-            or raw.campaign_id
-        )
+        return bool(any(value and value.strip() for value in raw[:9]) or self.referrer(raw.referrer) or raw.campaign_id)
 
     def _origin(self, raw: Raw) -> Origin:
         """Channel, source, medium and campaign of a lead or a touch."""

@@ -173,13 +173,13 @@ async def _load(shard: Shard, manifests: Sequence[Manifest], store: Store) -> No
     same_rules = bool(manifests) and manifests[-1].rules_hash == shard.rules.hash
     ready = {manifest.epoch for manifest in manifests if manifest.ready}
     source = max(limits.keys() & ready, default=0)
-    if same_rules and source and not above:
-        if await store.rolling_version(shard.number, source) <= (source << 32) + limits[source]:
-            await store.copy_generation(shard.number, source, shard.epoch)
-            async for rows in store.rolling(shard.number, shard.epoch):
-                for row in rows:
-                    shard.rolling.restore(row.table, row.key, row.measures, row.sparse)
-            return
+    clean = same_rules and source > 0 and not above
+    if clean and await store.rolling_version(shard.number, source) <= (source << 32) + limits[source]:
+        await store.copy_generation(shard.number, source, shard.epoch)
+        async for rows in store.rolling(shard.number, shard.epoch):
+            for row in rows:
+                shard.rolling.restore(row.table, row.key, row.measures, row.sparse)
+        return
     if shard.nodes:
         why = "it was not left clean" if same_rules else "under other rules"
         logger.info("shard %d: counting %d nodes anew (%s)", shard.number, len(shard.nodes), why)
@@ -204,8 +204,11 @@ def _limits(manifests: Sequence[Manifest]) -> dict[int, int]:
 
 
 async def _count_anew(shard: Shard, rewritten: Iterable[str], store: Store) -> None:
-    """Fold all nodes into rolling rows. Under other rules every node's records change, too; a node above the manifest
-    is written again, so that the next owner finds all of them within the line."""
+    """Fold all nodes into rolling rows.
+
+    Under other rules every node's records change, too; a node above the manifest is written again, so that the next
+    owner finds all of them within the line.
+    """
     again = set(rewritten)
     for entity in shard.nodes:
         shard.refold(entity, rewrite=entity in again)
@@ -254,9 +257,7 @@ async def _find_positions(shard: Shard, manifest: Manifest | None, log: Log) -> 
         if same:
             shard.positions[topic] = position
             continue
-        logger.warning(
-            "%s[%d] is another log than the manifest's: it is read from its start", topic, shard.number
-        )
+        logger.warning("%s[%d] is another log than the manifest's: it is read from its start", topic, shard.number)
         shard.positions[topic] = Position(begin)
         lost_documents = lost_documents or topic == shard.topics.documents
     return lost_documents

@@ -10,9 +10,13 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from cyclopts import App, CycloptsError
+from rich.console import Console
 
 from stream.commands.exits import INTERRUPTED, OK, REFUSED, CommandError
 from stream.settings import SettingsError
+
+LINE = 2000
+"""A complaint is one line, however long; a terminal breaks it as it likes."""
 
 app = App(
     name="sixfold",
@@ -21,6 +25,7 @@ app = App(
     "`--help` with examples; `sixfold settings` shows what is set, and where.",
     version=lambda: f"sixfold {version('sixfold')}",
     help_format="markdown",
+    error_console=Console(stderr=True, width=LINE),
     error_formatter=lambda error: f"sixfold: {' '.join(str(error).split())}",
     suppress_keyboard_interrupt=False,
     exit_on_error=False,

@@ -206,8 +206,10 @@ class Node:
 
 
 def parent(entity: str, document: Document) -> str | None:
-    """Where an entity belongs now: a call to its lead, else its opportunity; an opportunity to its lead; a lead to
-    the one it was merged into; a touch to its lead.
+    """Where an entity belongs now.
+
+    A call belongs to its lead, else its opportunity; an opportunity to its lead; a lead to the one it was merged into;
+    a touch to its lead.
     """
     kind = kind_of(entity)
     if kind == "touch":

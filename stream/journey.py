@@ -49,14 +49,12 @@ def journey(root: str, documents: Mapping[str, Document], rules: Rules) -> Journ
     row_id = _row(id_of(root) if kind_of(root) == "lead" else "", members)
     touches, origins = _touches(by_kind.get("touch", {}), members, row_id, rules)
     opportunities = [
-        record
+        opportunity
         for entity, document in by_kind.get("opportunity", {}).items()
-        if (record := _opportunity(entity, document, row_id, rules))
+        if (opportunity := _opportunity(entity, document, row_id, rules))
     ]
     calls = [
-        record
-        for entity, document in by_kind.get("call", {}).items()
-        if (record := _call(entity, document, row_id, rules))
+        call for entity, document in by_kind.get("call", {}).items() if (call := _call(entity, document, row_id, rules))
     ]
     lead = None
     if row_id:
@@ -80,9 +78,7 @@ def _row(root_id: str, members: Mapping[str, Document]) -> str:
     """The lead that stands for its group: the root if it may, else the earliest created, then the least id."""
     if root_id in members or not members:
         return root_id if members else ""
-    return min(
-        members, key=lambda lead_id: (created_us(members[lead_id], members[lead_id].values()), lead_id)
-    )
+    return min(members, key=lambda lead_id: (created_us(members[lead_id], members[lead_id].values()), lead_id))
 
 
 def _raw(values: Fields) -> Raw:
@@ -100,6 +96,12 @@ def _raw(values: Fields) -> Raw:
         get("referrer"),
         get("campaign_id"),
     )
+
+
+def _texts(raw: Raw) -> tuple[str, str, str, str, str, str, str, str, str, str]:
+    """Channel to referrer as records hold them: '' where absent."""
+    channel, source, medium, campaign, term, content, gclid, msclkid, fbclid, referrer, _ = (each or "" for each in raw)
+    return channel, source, medium, campaign, term, content, gclid, msclkid, fbclid, referrer
 
 
 def _has_utm(raw: Raw) -> bool:
@@ -150,7 +152,7 @@ def _touches(
                 at_us,
                 rules.calendar.day(at_us),
                 *origin,
-                *(value or "" for value in raw[:10]),
+                *_texts(raw),
                 int(_has_utm(raw)),
             )
         )
@@ -207,7 +209,7 @@ def _lead(
             StageChange(key[0], stage or NONE, FUNNEL[funnel.rank(stage)], int(funnel.mapped(stage)))
             for key, stage in history
         ],
-        *(value or "" for value in raw[:10]),
+        *_texts(raw),
         int(_has_utm(raw)),
         int(rules.origins.given(raw)),
         values.get("owner_id") or UNASSIGNED,
@@ -226,10 +228,7 @@ def _opportunity(entity: str, document: Document, row_id: str, rules: Rules) -> 
     closed_day = rules.calendar.day(closed_us) if closed_us is not None else None
     probability = values.get("probability")
     stage = (values.get("stage") or [None])[-1]
-    if currency == rules.currency:
-        rate_day = NO_RATE_DAY
-    else:
-        rate_day = closed_day or LAST_DAY
+    rate_day = NO_RATE_DAY if currency == rules.currency else closed_day or LAST_DAY
     return Opportunity(
         id_of(entity),
         row_id,
@@ -335,7 +334,7 @@ def _spend(document: Document, rules: Rules) -> list[Spend]:
             rules.origins.spend_channel(raw),
             source,
             medium,
-            *(value or "" for value in raw[:6]),
+            *_texts(raw)[:6],
             figure["currency"],
             figure["amount"],
             figure.get("impressions") or 0,

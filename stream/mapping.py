@@ -273,9 +273,7 @@ class EventMapping(_Strict):
         model = EVENT_TYPES[self.type].data
         for name, value in self.data.items():
             if name not in model.model_fields:
-                raise ValueError(
-                    f"data.{name}: {self.type} has no such member; it has {', '.join(model.model_fields)}"
-                )
+                raise ValueError(f"data.{name}: {self.type} has no such member; it has {', '.join(model.model_fields)}")
             group = member_group(model, name)
             if group is None and isinstance(value, dict):
                 raise ValueError(f"data.{name}: needs a column, a constant or a template")

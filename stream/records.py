@@ -147,8 +147,9 @@ class Spend(msgspec.Struct, gc=False):
 
 
 class Credit(msgspec.Struct, gc=False):
-    """What one touch is credited of one won deal, by every model: deals in 1e-6, money in 1e-4, and whether this is
-    the first touch with a weight.
+    """What one touch is credited of one won deal, by every model.
+
+    Deals in 1e-6, money in 1e-4, and whether this is the first touch with a weight (`heads`).
     """
 
     opportunity_id: str

@@ -9,9 +9,7 @@ _BEGINNING = "1970-01-01"
 
 
 def reference_row(kind: str, entity: str, document: Document) -> tuple[str, dict[str, Any]] | None:
-    """(table, row without shard and version) of a campaign, rep, account, rate, benchmark or target; None for
-    entities of other kinds.
-    """
+    """(table, row without shard and version) of a reference entity; None for entities of other kinds."""
     build = _ROWS.get(kind)
     if build is None:
         return None

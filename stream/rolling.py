@@ -84,8 +84,7 @@ class Rolling:
     def rows(self) -> dict[str, dict[Key, Row]]:
         """Every row that is not all zero, by table."""
         return {
-            name: {key: row for key, row in rows.items() if any(row[0]) or row[1]}
-            for name, rows in self._rows.items()
+            name: {key: row for key, row in rows.items() if any(row[0]) or row[1]} for name, rows in self._rows.items()
         }
 
     def mark_all(self) -> None:

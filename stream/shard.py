@@ -3,7 +3,8 @@
 A shard folds the records of its two partitions, `take`s what changed as effects, and `flush` makes these durable in
 the one order that loses nothing:
 
-    produce and await the acks -> reference rows, erased, people, dead letters -> nodes -> rolling rows -> manifest -> ack
+    produce and await the acks -> reference rows, erased, people, dead letters -> nodes -> rolling rows
+    -> manifest -> ack
 
 What follows from a node's growth goes before the node: after a crash in between the re-read changes nothing, so
 nothing would be sent or written any more. The manifest
@@ -113,8 +114,8 @@ class Sink(Protocol):
 async def flush(effects: Effects, log: Producer, sink: Sink) -> None:
     """Make effects durable in their order.
 
-    Whatever fails may be done again from the start, with the same effects. The caller acknowledges the batches when this
-    has returned, and only then.
+    Whatever fails may be done again from the start, with the same effects. The caller acknowledges the batches when
+    this has returned, and only then.
     """
     if effects.outgoing:
         await log.produce(effects.outgoing)
@@ -229,11 +230,7 @@ class Shard:
         return event
 
     def _at_home(self, home: str) -> bool:
-        return (
-            home in self._in_hand
-            or home in self.nodes
-            or home_partition(home, self.partitions) == self.number
-        )
+        return home in self._in_hand or home in self.nodes or home_partition(home, self.partitions) == self.number
 
     def _forward(self, record: Record, home: str, value: bytes) -> None:
         """Producers need not find the right partition: send the event there, with its first timestamp."""

@@ -94,7 +94,7 @@ class Worker:
         self._max_dirty = max_dirty
         self.shards: dict[int, Shard] = {}
         self.assigned_shards: set[int] = set()
-        self.failing: str = ""
+        self.failing: dict[str, str] = {}
         self._parked: dict[int, Shard] = {}
         self._loading: asyncio.Task[None] | None = None
         self._batches: list[Batch] = []
@@ -165,20 +165,18 @@ class Worker:
         while waiting:
             with_gap = []
             for number in waiting:
-                shard = await self._take_over(number)
-                if shard is None:
+                taken = await self._take_over(number)
+                if taken is None:
                     with_gap.append(number)
                 else:
-                    self.shards[number] = shard
-                    await self._release(shard, epoch)
+                    self.shards[number] = taken
+                    await self._release(taken, epoch)
             waiting = with_gap
             if waiting:
                 await asyncio.sleep(GAP_SECONDS)
         # what was loaded stays: the collector need not look at it again and again
         gc.freeze()
-        logger.info(
-            "ready: %d shards, %d nodes", len(self.shards), sum(len(s.nodes) for s in self.shards.values())
-        )
+        logger.info("ready: %d shards, %d nodes", len(self.shards), sum(len(s.nodes) for s in self.shards.values()))
 
     async def _take_over(self, number: int) -> Shard | None:
         try:
@@ -254,11 +252,7 @@ class Worker:
         return sum(shard.dirty for shard in self.shards.values())
 
     def _all_partitions(self) -> list[TP]:
-        return [
-            TP(topic, number)
-            for number in self.shards
-            for topic in (self._topics.events, self._topics.documents)
-        ]
+        return [TP(topic, number) for number in self.shards for topic in (self._topics.events, self._topics.documents)]
 
     # -- flushing
 
@@ -295,7 +289,7 @@ class Worker:
 
         def failed(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
-            self.failing = f"{what}: {error}"
+            self.failing[what] = str(error)
             logger.warning("%s failed, try %d: %s", what, state.attempt_number, str(error).strip()[:500])
 
         final = (GapError, RulesConflictError)
@@ -307,7 +301,6 @@ class Worker:
         ):
             with attempt:
                 result = await call()
-        if self.failing:
+        if self.failing.pop(what, None):
             logger.info("%s works again", what)
-            self.failing = ""
         return result

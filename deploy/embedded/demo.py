@@ -272,7 +272,7 @@ class _Demo:
         compared = _compare(client)
         columns = ["campaign", "figure", "expected", "found", ""]
         rows = [
-            [*row[:2], _figure(row.expected), _figure(row.found), "ok" if row.holds else "WRONG"] for row in compared
+            [*row[:2], row.show(row.expected), row.show(row.found), "ok" if row.holds else "WRONG"] for row in compared
         ]
         out.print(table_of(Rows(columns, ["String"] * 5, rows), "Two campaigns whose figures are known"))
         with stderr().status("comparing the tables with the records"):
@@ -354,6 +354,14 @@ class _Compared(NamedTuple):
             return abs(float(self.expected) - float(self.found)) < 1e-9
         return self.expected == self.found
 
+    def show(self, value: object) -> str:
+        """Write a value of this figure for people."""
+        if not isinstance(value, int | float | Decimal):
+            return str(value)
+        if self.figure == "ROI" or self.figure.startswith("share"):
+            return f"{float(value):.4%}".rstrip("0%").rstrip(".") + " %" if value else "0 %"
+        return f"{float(value):,.6f}".rstrip("0").rstrip(".")
+
 
 def _compare(client: Client) -> list[_Compared]:
     """Read the figures of the golden campaigns from the views, whatever periods they fall into."""
@@ -418,12 +426,6 @@ def _picture(client: Client, shown: _Shown) -> Sequence[RenderableType]:
 def _query(client: Client, text: str) -> Rows:
     result = client.query(text)
     return Rows(result.column_names, [kind.name for kind in result.column_types], result.result_rows)
-
-
-def _figure(value: object) -> str:
-    if isinstance(value, float | Decimal):
-        return f"{float(value):,.6f}".rstrip("0").rstrip(".")
-    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _verdict(result: AuditResult) -> str:

@@ -1,5 +1,6 @@
 """`sixfold up` and `sixfold demo`."""
 
+from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -53,6 +54,57 @@ def up(
             json=as_json,
         )
     )
+
+
+def demo(
+    *,
+    data: Path | None = None,
+    events: int | None = None,
+    seed: int | None = None,
+    end: datetime | None = None,
+    once: bool = False,
+    kafka_port: int | None = None,
+    clickhouse_port: int | None = None,
+    http_port: int | None = None,
+) -> int:
+    """Start everything, tell an invented company's quarter, and print its six reports and the funnel.
+
+    States two campaigns' known figures beside those of the views, runs the audit, and goes on with a new event each
+    second until Ctrl-C. With `--once` it ends there: with 0 only when figures and audit hold.
+
+    Examples: `sixfold demo`, `sixfold demo --once --events 50000 --seed 7`
+
+    Parameters
+    ----------
+    data
+        The directory for all it keeps; SIXFOLD_DATA, else ./.sixfold.
+    events
+        How many events the quarter has (20,000).
+    seed
+        Another number, another company.
+    end
+        The quarter's last instant, with its offset; now, the first time.
+    once
+        End after the reports.
+    kafka_port
+        Port of the Kafka broker on 127.0.0.1; 0 for that of last time, or any free one.
+    clickhouse_port
+        Port of ClickHouse's HTTP interface, likewise.
+    http_port
+        Port that takes events in, likewise.
+
+    """
+    _need_the_extra()
+    from deploy.embedded.datadir import Ports
+    from deploy.embedded.demo import Options, run
+
+    settings = _settings(data)
+    ports = Ports(
+        settings.kafka_port if kafka_port is None else kafka_port,
+        settings.clickhouse_port if clickhouse_port is None else clickhouse_port,
+        settings.http_port if http_port is None else http_port,
+    )
+    return run(Options(data=settings.data, events=events, seed=seed, end=end, once=once, ports=ports))
 
 
 def _settings(data: Path | None) -> Settings:

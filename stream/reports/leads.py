@@ -11,18 +11,16 @@ _HOUR_US = 3_600_000_000
 
 
 def contribute(journey: Journey) -> Iterator[Contribution]:
-    """One row for the counted lead. It converts when the first of its deals that are won now closes; a close before
-    its creation leaves it a customer and is no conversion time.
+    """One row for the counted lead.
+
+    It converts when the first of its deals that are won now closes; a close before its creation leaves it a customer
+    and is no conversion time.
     """
     lead = journey.lead
     if lead is None:
         return
     reached = FUNNEL.index(lead.reached_stage)
-    closes = [
-        deal.closed_us
-        for deal in journey.opportunities
-        if deal.status == "won" and deal.closed_us is not None
-    ]
+    closes = [deal.closed_us for deal in journey.opportunities if deal.status == "won" and deal.closed_us is not None]
     took = min(closes) - lead.created_us if closes else -1
     converted = took >= 0
     yield (

@@ -8,8 +8,9 @@ from stream.reports.table import Contribution, Table
 
 
 def contribute(journey: Journey) -> Iterator[Contribution]:
-    """Each opportunity counts as created and as due (without a due date on the day that stands for none); those that
-    are won or lost also as closed.
+    """Each opportunity counts as created and as due; those that are won or lost also as closed.
+
+    Without a due date it is due on the day that stands for none.
     """
     for each in journey.opportunities:
         rest = (each.owner_id, each.stage, each.status, each.currency, each.rate_day)

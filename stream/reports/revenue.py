@@ -8,8 +8,9 @@ from stream.reports.table import Contribution, Table
 
 
 def contribute(journey: Journey) -> Iterator[Contribution]:
-    """Each credit on the day its deal closed, and on the day its lead was created (a deal without a known lead has
-    no cohort). Both carry the rate day of the close.
+    """Each credit on the day its deal closed, and on the day its lead was created.
+
+    A deal without a known lead has no cohort. Both carry the rate day of the close.
     """
     for credit in journey.credits:
         rest = (
@@ -40,9 +41,7 @@ TABLE = Table(
         "currency",
         "rate_day",
     ),
-    measures=tuple(
-        f"{measure}_{model}" for model in MODELS for measure in ("deals", "revenue", "cost", "heads")
-    ),
+    measures=tuple(f"{measure}_{model}" for model in MODELS for measure in ("deals", "revenue", "cost", "heads")),
     big=frozenset(f"{measure}_{model}" for model in MODELS for measure in ("revenue", "cost")),
     contribute=contribute,
 )

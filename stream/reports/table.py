@@ -11,8 +11,10 @@ Contribution = tuple[tuple[str, ...], tuple[int, ...], int | None]
 
 @dataclass(frozen=True)
 class Table:
-    """A rolling table. `sparse` names its column of exact counts by whole unit, '' without one; `big` names
-    measures that may outgrow 64 bits when summed.
+    """A rolling table.
+
+    `sparse` names its column of exact counts by whole unit, '' without one; `big` names measures that may outgrow 64
+    bits when summed.
     """
 
     name: str

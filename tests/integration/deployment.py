@@ -133,7 +133,7 @@ class Deployment(AbstractContextManager["Deployment"]):
         outgoing = []
         for index, value in enumerate(values):
             key = keys[index] if keys is not None else _home(value)
-            partition = home_partition(key if key else str(index), self.partitions)
+            partition = home_partition(key or str(index), self.partitions)
             outgoing.append(Outgoing(self.settings.events_topic, partition, key, value))
         asyncio.run(self._produce(outgoing))
 
@@ -177,7 +177,10 @@ class Deployment(AbstractContextManager["Deployment"]):
             ).result_rows
             width = len(table.key)
             shown[table.name] = {
-                tuple(row[:width]): ([int(each) for each in row[width:-1]], {int(k): v for k, v in row[-1].items() if v})
+                tuple(row[:width]): (
+                    [int(each) for each in row[width:-1]],
+                    {int(k): v for k, v in row[-1].items() if v},
+                )
                 for row in rows
                 if any(row[width:-1]) or row[-1]
             }

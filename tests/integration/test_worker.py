@@ -76,7 +76,13 @@ def _bad() -> Iterator[tuple[bytes, Reason]]:
             "time": "2026-11-01T00:00:00Z",
             "data": {"lead_id": f"bad-{number}"},
         }
-        spend = {"platform": "meta", "date": "2026-11-01", "amount": "1.23456", "currency": "USD", "category": str(number)}
+        spend = {
+            "platform": "meta",
+            "date": "2026-11-01",
+            "amount": "1.23456",
+            "currency": "USD",
+            "category": str(number),
+        }
         yield b"{" + str(number).encode(), Reason.INVALID_JSON
         yield b"\xff\xfe" + str(number).encode(), Reason.INVALID_JSON
         yield json.dumps({**event, "time": "yesterday"}).encode(), Reason.INVALID_ENVELOPE
@@ -103,9 +109,11 @@ def test_bad_events_are_dead_letters_and_nothing_else_is_lost(deployment: Deploy
     deployment.start()
     deployment.send(mixed)
     deployment.wait()
-    rows = deployment.client(deployment.name).query(
-        "SELECT value, reason FROM dead_letters FINAL", query_formats={"String": "bytes"}
-    ).result_rows
+    rows = (
+        deployment.client(deployment.name)
+        .query("SELECT value, reason FROM dead_letters FINAL", query_formats={"String": "bytes"})
+        .result_rows
+    )
     found = sorted((bytes(value), bytes(reason).decode()) for value, reason in rows)
     assert found == sorted((value, str(reason)) for value, reason in bad)
     assert {reason for _, reason in bad} == set(Reason)

@@ -28,7 +28,7 @@ RULES = Rules(stages={"MQL": "mofu", "SQL": "bofu"}, own_domains=("example.com",
 Tables = dict[str, dict[tuple[str, ...], Any]]
 
 
-class Crash(Exception):
+class Crash(Exception):  # noqa: N818 - it says what happens
     """The worker dies here."""
 
 
@@ -79,9 +79,7 @@ class MemoryLog:
     async def produce(self, records: Sequence[Outgoing]) -> None:
         for record in records:
             self.fuse.step()
-            self.append(
-                record.topic, record.partition, record.key, record.value, record.timestamp_ms or NOW_MS
-            )
+            self.append(record.topic, record.partition, record.key, record.value, record.timestamp_ms or NOW_MS)
 
     async def bounds(self, partitions: Sequence[Any]) -> dict[Any, tuple[int, int]]:
         return {tp: (0, len(self.records.get(tuple(tp), ()))) for tp in partitions}
@@ -168,9 +166,7 @@ class MemoryStore:
 
     def visible(self) -> Tables:
         """What the views show: the newest manifest's generation of each shard, summed."""
-        newest = {
-            number: epoch for number, epoch in sorted(self.manifest) if self.manifest[number, epoch].ready
-        }
+        newest = {number: epoch for number, epoch in sorted(self.manifest) if self.manifest[number, epoch].ready}
         shown: Tables = {table.name: {} for table in TABLES}
         for table in TABLES:
             for number, epoch in newest.items():
@@ -183,10 +179,7 @@ class MemoryStore:
                         totals[index] += measure
                     for bucket, count in sparse.items():
                         counts[bucket] = counts.get(bucket, 0) + count
-        return {
-            name: {key: row for key, row in rows.items() if any(row[0]) or row[1]}
-            for name, rows in shown.items()
-        }
+        return {name: {key: row for key, row in rows.items() if any(row[0]) or row[1]} for name, rows in shown.items()}
 
 
 def _measures(table: Any, row: dict[str, Any]) -> tuple[list[int], dict[int, int]]:
@@ -314,8 +307,7 @@ def expected_erased(events: list[bytes]) -> set[str]:
         data: dict[str, Any] = event.data
         if event.type == "crm.lead.merged":
             links += [
-                (entity_key("lead", merged), entity_key("lead", data["lead_id"]))
-                for merged in data["merged_ids"]
+                (entity_key("lead", merged), entity_key("lead", data["lead_id"])) for merged in data["merged_ids"]
             ]
         elif event.type == "crm.lead.erased":
             erased.add(event.home)

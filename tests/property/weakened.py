@@ -104,7 +104,7 @@ def new_places_get_only_what_grew() -> Any:
 
     def weak(node: Node, to: str) -> Any:
         for entity in sorted(node.grown):
-            yield to, entity, node._bytes(entity)  # noqa: SLF001 - a variant of this very method
+            yield to, entity, node._bytes(entity)
 
     return patch.object(Node, "_all_to", weak)
 

@@ -714,8 +714,9 @@ def test_advances_are_those_of_another_implementation(database: Client) -> None:
                 advanced_to=(says := rng.choice(["", "", "", "tofu", "mofu", "bofu"])),
                 advanced_stage=says,
             )
-            for each in range(rng.randrange(4))
+            for each in range(rng.randrange(6))
         ]
+        rng.shuffle(calls)
         counted = lead(lead_id, "2025-06-01")
         counted["stages"] = [{"at_us": at, "stage": name, "funnel_stage": name} for at, name in stages]
         rows.append(node(key("lead", lead_id), leads=[counted], opportunities=deals, calls=calls))

@@ -7,7 +7,6 @@ import secrets
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,9 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from sinks.migrate import ViewSettings, migrate
 from stream.cli import main
+from stream.commands.migrate import migrate_topics
 from stream.log import TP, Log, Outgoing
 from stream.settings import Settings
 from tests.clickhouse import ClickHouseServer
@@ -52,19 +53,39 @@ Run = Callable[..., Answer]
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def run(*arguments: str) -> Answer:
         code = main(arguments)
-        return Answer(code, *capsys.readouterr())
+        out, err = capsys.readouterr()
+        # A table's lines are filled up to its width.
+        return Answer(code, "".join(f"{line.rstrip()}\n" for line in out.splitlines()), err)
 
     return run
 
 
+@pytest.fixture(scope="module")
+def migrated(clickhouse_server: ClickHouseServer) -> Iterator[Client]:
+    """A database with all tables and views: it takes longer to make than to fill."""
+    name = f"cli_{secrets.token_hex(6)}"
+    server = clickhouse_server.connect()
+    migrate(server, name, ViewSettings(partitions=2))
+    client = clickhouse_server.connect(name)
+    yield client
+    client.close()
+    server.command(f"DROP DATABASE {name}")
+    server.close()
+
+
 @pytest.fixture
-def crm(database: Client, clickhouse_server: ClickHouseServer, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """A migrated database that the settings name, with rolling rows of two campaigns and a third's refund."""
+def crm(migrated: Client, clickhouse_server: ClickHouseServer, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """That database, which the settings name, with rolling rows of two campaigns and a third's refund."""
+    database = migrated
+    for table in ("nodes", "manifest", "claims", "campaigns", "rules", "roll_revenue", "roll_leads"):
+        database.command(f"TRUNCATE TABLE {table}")
     at = f"{clickhouse_server.user}:{clickhouse_server.password}@{clickhouse_server.host}:{clickhouse_server.port}"
     monkeypatch.setenv("SIXFOLD_CLICKHOUSE_URL", f"http://{at}/{database.database}")
     database.command("INSERT INTO manifest (shard, epoch, flush, last_event_us) VALUES (0, 1, 3, 1767225600000000)")
     database.command("INSERT INTO claims (shard, epoch, token, worker) VALUES (0, 1, 't', 'worker-a')")
-    database.command("INSERT INTO campaigns (shard, campaign_id, name) VALUES (0, 'c1', 'Search ad'), (0, 'c2', 'O''Neil')")
+    database.command(
+        "INSERT INTO campaigns (shard, campaign_id, name) VALUES (0, 'c1', 'Search ad'), (0, 'c2', 'O''Neil')"
+    )
     for day, campaign, units in (
         ("2026-01-05", "c1", 12345678),
         ("2026-02-05", "c1", 9000000),
@@ -86,17 +107,15 @@ def crm(database: Client, clickhouse_server: ClickHouseServer, monkeypatch: pyte
 
 
 @pytest.fixture
-def deployment(
-    crm: Client, tansu: TansuBroker, monkeypatch: pytest.MonkeyPatch, run: Run
-) -> Iterator[Settings]:
+def deployment(crm: Client, tansu: TansuBroker, monkeypatch: pytest.MonkeyPatch, run: Run) -> Iterator[Settings]:
     """Topics of their own beside that database."""
     monkeypatch.setenv("SIXFOLD_BROKERS", f"127.0.0.1:{tansu.port}")
     monkeypatch.setenv("SIXFOLD_PREFIX", f"t{secrets.token_hex(4)}.")
     monkeypatch.setenv("SIXFOLD_PARTITIONS", "2")
     crm.command("TRUNCATE TABLE manifest")
-    answer = run("migrate")
-    assert answer.code == 0, answer.err
-    yield Settings()
+    settings = Settings()
+    assert len(asyncio.run(migrate_topics(settings))) == 3
+    return settings
 
 
 # Usage
@@ -122,7 +141,7 @@ def test_every_command_has_help_with_an_example(command: str, run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["reprot"], 'Did you mean "report"?'),
+        (["reprot"], "report"),
         (["report", "calls", "--by", "decade"], "decade"),
         (["report"], "name a report"),
         (["report", "campaign_revenu"], "did you mean campaign_revenue?"),
@@ -247,7 +266,7 @@ def test_a_report_is_a_readable_table_with_bars(crm: Client, run: Run) -> None:
         ["1,234,500.00", "1,234,500.00", "0"],
         ["-5.00", "-5.00", "0"],
     ]
-    assert len({len(line.rstrip()) for line in table.splitlines() if line.strip().startswith("2026")}) == 1
+    assert len({line.index("first") for line in table.splitlines() if line.strip().startswith("2026")}) == 1
     bars = chart.splitlines()
     assert [bar.split()[0] for bar in bars[:3]] == ["O'Neil", "Search", "c3"], "greatest first; an id where no name is"
     assert bars[0].count("█") > bars[1].count("█") >= bars[2].count("█") == 0
@@ -273,14 +292,10 @@ def test_json_has_every_digit_and_nothing_else(crm: Client, run: Run) -> None:
     answer = run("report", "report_campaign_revenue", "--by", "quarter", "--json")
     assert answer.err == ""
     assert '"revenue":2134.5678' in answer.out
-    assert [(row["period_start"], row["campaign"], row["deals"]) for row in answer.json] == [
-        ("2026-01-01", "O'Neil", 1),
-        ("2026-01-01", "Search ad", 2),
-        ("2026-04-01", "", 1),
-    ] or [(row["period_start"], row["campaign_id"]) for row in answer.json] == [
-        ("2026-01-01", "c1"),
-        ("2026-01-01", "c2"),
-        ("2026-04-01", "c3"),
+    assert [(row["period_start"], row["campaign_id"], row["deals"]) for row in answer.json] == [
+        ("2026-01-01", "c1", 2),
+        ("2026-01-01", "c2", 1),
+        ("2026-04-01", "c3", 1),
     ]
 
 
@@ -317,9 +332,7 @@ def test_ranges_take_whole_periods(options: list[str], days: list[str], crm: Cli
     assert [row.get("day") or row["period_start"] for row in rows] == days
 
 
-def test_the_model_is_the_settings_one_another_or_all(
-    crm: Client, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_model_is_the_settings_one_another_or_all(crm: Client, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def models(*options: str) -> set[str]:
         return {row["model"] for row in run("report", "campaign_revenue", *options, "--json").json}
 
@@ -365,19 +378,23 @@ def test_follow_draws_again_until_ctrl_c(crm: Client, elsewhere: Path) -> None:
     with subprocess.Popen(
         [*SIXFOLD, "report", "leads_by_channel", "--follow"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        crm.command("ALTER TABLE roll_leads DELETE WHERE 1 SETTINGS mutations_sync = 2")
-        time.sleep(4)
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        crm.command("TRUNCATE TABLE roll_leads")
+        for line in process.stdout:  # it looks again by itself
+            if "no rows" in line:
+                break
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=30)
     assert process.returncode == 130
     assert err == ""
-    assert "no rows" in out or "1,200" in out
+    assert "no rows" not in first
 
 
 def test_sql_prints_tables_json_and_csv(crm: Client, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     query = "SELECT 1.5::Decimal(38, 4) AS money, NULL AS nothing, 'it''s' AS word, [1, 2] AS list"
     assert run("sql", query, "--json").out == '[{"money":1.5000,"nothing":null,"word":"it\'s","list":[1,2]}]\n'
-    assert run("sql", query + ";", "--csv").out == "money,nothing,word,list\n1.5000,,it's,\"[1,2]\"\n"
+    assert run("sql", query + ";", "--csv").out == 'money,nothing,word,list\n1.5000,,it\'s,"[1,2]"\n'
     assert run("sql", query).out.splitlines()[-2].split() == ["1.50", "—", "it's", "[1,2]"]
     monkeypatch.setattr(sys, "stdin", io.StringIO("SELECT 7 AS seven"))
     assert run("sql", "-", "--json").json == [{"seven": 7}]
@@ -410,7 +427,7 @@ def test_the_audit_shows_each_difference_and_exits_1(crm: Client, run: Run) -> N
     crm.command("INSERT INTO nodes (shard, entity, version) VALUES (0, 'lead:1', toUInt64(4294967296) + 9)")
     busy = run("audit", "--json")
     assert busy.code == 2
-    assert busy.json["busy"] == ["audit_roll_leads"]
+    assert "audit_roll_leads" in busy.json["busy"]
 
 
 # Topics, sending, waiting
@@ -445,7 +462,7 @@ def test_migrate_can_be_repeated_and_checks_partitions(
 ) -> None:
     again = run("migrate", "--json")
     assert again.code == 0
-    assert not [line for line in again.json if "created" in line or "applied" in line]
+    assert [line.split()[0] for line in again.json] == ["made"]
     monkeypatch.setenv("SIXFOLD_PARTITIONS", "3")
     refused = run("migrate")
     assert refused.code == 2
@@ -548,6 +565,8 @@ def test_reset_needs_to_be_confirmed_and_leaves_others_tables(deployment: Settin
     assert run("report", "campaign_revenue", "--json").json == []
     tables = crm.query("SELECT name FROM system.tables WHERE database = currentDatabase()").result_columns[0]
     assert {"mine", "my_view", "nodes", "report_calls"} <= set(tables)
+    crm.command("DROP VIEW my_view")
+    crm.command("DROP TABLE mine")
 
 
 def test_rules_can_be_listed_and_put_in_force_again(crm: Client, run: Run) -> None:
@@ -574,7 +593,13 @@ def test_rules_can_be_listed_and_put_in_force_again(crm: Client, run: Run) -> No
 
 
 def test_import_reports_what_was_sent_and_rejected(deployment: Settings, run: Run, elsewhere: Path) -> None:
-    line = {"id": "1", "source": "s", "type": "crm.lead.created", "time": "2026-01-01T00:00:00Z", "data": {"lead_id": 1}}
+    line = {
+        "id": "1",
+        "source": "s",
+        "type": "crm.lead.created",
+        "time": "2026-01-01T00:00:00Z",
+        "data": {"lead_id": 1},
+    }
     (elsewhere / "events.jsonl").write_text(f"{json.dumps(line)}\n\n")
     dry = run("import", "events.jsonl", "--dry-run", "--json")
     assert dry.json["types"] == {"crm.lead.created": 1}

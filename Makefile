@@ -1,0 +1,44 @@
+# The commands that people and CI share. `make demo` and `make test` install what is missing first.
+PYTHON ?= python3
+PYTEST ?= .venv/bin/pytest
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: help demo test lint deep docs-events lock
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo [ONCE=1]  start everything on this machine, with an invented company's quarter"
+	@echo "make test           all tests (needs Java 17 and Maven: a real Apache Kafka is among them)"
+	@echo "make lint           ruff and mypy"
+	@echo "make deep           the simulation with 100,000 cases"
+	@echo "make docs-events    write the reference of the events again"
+	@echo "make lock           resolve the dependencies again"
+
+.venv/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Sixfold needs Python 3.11 or newer: make PYTHON=/path/to/python3.11"; exit 1; }
+	test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r requirements.lock
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps -e .
+	touch $@
+
+demo: .venv/.installed
+	.venv/bin/sixfold demo $(if $(ONCE),--once)
+
+test: .venv/.installed
+	$(PYTEST)
+
+lint: .venv/.installed
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+deep: .venv/.installed
+	SIXFOLD_CASES=100000 $(PYTEST) tests/property -k batch --timeout 0
+
+docs-events: .venv/.installed
+	.venv/bin/python -m schemas.export docs
+
+lock:
+	.venv/bin/uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 pyproject.toml -o requirements.lock
