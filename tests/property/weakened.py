@@ -184,7 +184,6 @@ VARIANTS: tuple[Variant, ...] = (
     an_order_key_without_the_value,
     new_places_get_only_what_grew,
     every_shard_left_clean,
-    a_new_owner_says_nothing_until_it_is_ready,
     a_cycle_counts_at_each_of_its_nodes,
     a_foreign_event_is_folded_where_it_was_read,
     old_contributions_are_left,

@@ -312,7 +312,7 @@ def test_an_alias_that_comes_later_moves_past_figures(database):
         "campaigns",
         {"campaign_id": "c2", "name": "Two", "aliases": ["SPRING sale "]},
         {"campaign_id": "c3", "name": "spring sale", "aliases": ["c2", "c9"]},  # c2 is an id: it means itself
-        {"campaign_id": "c4", "name": ""},
+        {"campaign_id": "b4", "name": "", "aliases": ["C2"]},  # the smaller id, but c2 still means itself
     )
     assert shown() == {("c2", "Two"): 3, ("c3", "spring sale"): 4}
     put(database, "campaigns", {"campaign_id": "c1", "name": "One", "aliases": ["spring sale"], "version": 5})
