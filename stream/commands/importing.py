@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from stream.commands.arguments import OR_STDIN
 from stream.commands.exits import CommandError
 from stream.commands.output import AsJson, stderr, stdout, write_json
 from stream.settings import Settings
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def import_files(
-    files: list[Path],
+    files: Annotated[list[Path], OR_STDIN],
     /,
     *,
     mapping: Path | None = None,

@@ -2,8 +2,10 @@
 
 import difflib
 import re
+import sys
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -303,11 +305,16 @@ def _picture(client: Client, query: _Query, found: Rows) -> RenderableType:
 
 
 def _follow(client: Client, query: _Query) -> None:
-    """Draw until Ctrl-C, which ends the command."""
-    with Live(console=stdout(), auto_refresh=False, vertical_overflow="crop") as live:
+    """Draw until Ctrl-C, which ends the command; in a terminal in place, else one below the other."""
+    out = stdout()
+    with Live(console=out, auto_refresh=False, vertical_overflow="crop") if out.is_terminal else nullcontext() as live:
         while True:
-            found = _rows(client.query(query.text, parameters=query.values))
-            live.update(_picture(client, query, found), refresh=True)
+            picture = _picture(client, query, _rows(client.query(query.text, parameters=query.values)))
+            if live is not None:
+                live.update(picture, refresh=True)
+            else:
+                out.print(picture)
+                sys.stdout.flush()
             time.sleep(FOLLOW_SECONDS)
 
 

@@ -101,7 +101,7 @@ async def _refuse_while_workers_run(settings: Settings) -> None:
     finally:
         await admin.close()
     if members:
-        raise CommandError(f"{members} workers of group {settings.group} are running; stop them first")
+        raise CommandError(f"workers running in group {settings.group}: {members}; stop them first")
 
 
 def _drop_tables(settings: Settings) -> list[str]:

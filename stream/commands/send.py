@@ -16,6 +16,7 @@ from cyclopts import Parameter
 from rich.text import Text
 
 from schemas import EVENT_TYPES, FIELD_KINDS, Rejected, decode
+from stream.commands.arguments import OR_STDIN
 from stream.commands.exits import NEGATIVE, OK, CommandError
 from stream.commands.output import AsJson, stderr, stdout, write_json
 from stream.settings import Settings
@@ -26,7 +27,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 def send(
-    event: str | None = None,
+    event: Annotated[str | None, OR_STDIN] = None,
     /,
     *,
     event_type: Annotated[str | None, Parameter(name="--type")] = None,

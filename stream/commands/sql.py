@@ -1,13 +1,15 @@
 """`sixfold sql`."""
 
 import sys
+from typing import Annotated
 
+from stream.commands.arguments import OR_STDIN
 from stream.commands.exits import CommandError
 from stream.commands.output import AsCsv, AsJson, Rows, stdout, table_of, write_csv, write_records
 from stream.settings import Settings
 
 
-def sql(query: str, /, *, as_json: AsJson = False, as_csv: AsCsv = False) -> int:
+def sql(query: Annotated[str, OR_STDIN], /, *, as_json: AsJson = False, as_csv: AsCsv = False) -> int:
     """Run a query in the database of the settings.
 
     Examples: `sixfold sql "SELECT * FROM report_calls LIMIT 3"`, `sixfold sql - --csv < query.sql`

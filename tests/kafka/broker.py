@@ -4,6 +4,7 @@ Nothing here is ever skipped: a missing tool, a failed download or a broker that
 failure that says what to do.
 """
 
+import ctypes
 import os
 import shutil
 import signal
@@ -19,6 +20,9 @@ from typing import Self
 HERE = Path(__file__).parent
 PROJECT = HERE.parent.parent
 CLUSTER_ID = "c2l4Zm9sZC10ZXN0cy0wMQ"
+
+PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 DOWNLOAD_SECONDS = 600
 FORMAT_SECONDS = 120
@@ -78,7 +82,12 @@ class Process:
         with (self.directory / "broker.log").open("ab") as log:
             # A session of its own: Ctrl-C in pytest must not take the broker down before its clients.
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509 - one system call that takes no lock
             )
         deadline = time.monotonic() + READY_SECONDS
         while not answers_metadata(self.port):
@@ -208,6 +217,12 @@ def fetch_jars() -> Path:
         except OSError:  # another test run was faster
             shutil.rmtree(fetching)
     return jars
+
+
+def _die_with_parent() -> None:
+    """Have Linux kill this process when the one that started it is gone: pytest killed hard leaves no broker."""
+    if _LIBC is not None:
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _tool(name: str) -> str:

@@ -27,8 +27,6 @@ from tests.sinks.node_rows import (
     us,
 )
 
-pytest_plugins = ["tests.clickhouse"]
-
 MODELS = ("first", "last", "linear", "position", "time_decay", "w_shaped")
 VERSION = 1 << 32 | 1
 HOUR_US = 3_600_000_000
@@ -698,11 +696,12 @@ def test_advances_are_those_of_another_implementation(database: Client) -> None:
     start = us("2025-06-01T00:00:00")
     for number in range(200):
         lead_id = f"L{number}"
-        opened, closed = (start + rng.randrange(60) * HOUR_US for _ in range(2))
+        hours = rng.choice([5, 60])
+        opened, closed = (start + rng.randrange(hours) * HOUR_US for _ in range(2))
         deals = [
             opportunity("O" + lead_id, lead_id, 1, "2025-06-01", "2025-06-01", created_us=opened, closed_us=closed)
         ][: rng.randrange(2)]
-        stages = [(start + rng.randrange(60) * HOUR_US, rng.choice(("tofu", "mofu", "bofu"))) for _ in range(2)]
+        stages = [(start + rng.randrange(hours) * HOUR_US, rng.choice(("tofu", "mofu", "bofu"))) for _ in range(2)]
         rises = [*stages, *((opened, "bofu") for _ in deals), *((closed, "customer") for _ in deals)]
         calls = [
             call(
@@ -710,7 +709,7 @@ def test_advances_are_those_of_another_implementation(database: Client) -> None:
                 lead_id,
                 "2025-06-01",
                 rng.choice(["answered", "answered", "missed"]),
-                started_us=start + rng.randrange(60) * HOUR_US,
+                started_us=start + rng.randrange(hours) * HOUR_US,
                 advanced_to=(says := rng.choice(["", "", "", "tofu", "mofu", "bofu"])),
                 advanced_stage=says,
             )

@@ -23,8 +23,6 @@ from tests.sinks.node_rows import (
     us,
 )
 
-pytest_plugins = ["tests.clickhouse"]
-
 ODD_ID = "Ü/7 ~(a)*'!"
 
 UTM = {

@@ -7,8 +7,6 @@ from clickhouse_connect.driver.client import Client
 
 from tests.sinks.node_rows import call, insert, key, lead, node, opportunity, spend, touch, us
 
-pytest_plugins = ["tests.clickhouse"]
-
 CHECKS = (
     "leads_without_channel_or_utm",
     "unknown_campaigns",
