@@ -3,13 +3,14 @@ PYTHON ?= python3
 PYTEST ?= .venv/bin/pytest
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help demo test lint deep docs-events lock
+.PHONY: help demo test lint bench deep docs-events lock
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo [ONCE=1]  start everything on this machine, with an invented company's quarter"
 	@echo "make test           all tests (needs Java 17 and Maven: a real Apache Kafka is among them)"
 	@echo "make lint           ruff and mypy"
+	@echo "make bench          what the worker costs an event, for 100k, 300k and 1M events"
 	@echo "make deep           the simulation with 100,000 cases"
 	@echo "make docs-events    write the reference of the events again"
 	@echo "make lock           resolve the dependencies again"
@@ -33,6 +34,9 @@ lint: .venv/.installed
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+
+bench: .venv/.installed
+	.venv/bin/python -m tests.bench
 
 deep: .venv/.installed
 	SIXFOLD_CASES=100000 $(PYTEST) tests/property -k batch --timeout 0

@@ -143,10 +143,13 @@ class Worker:
         """Kafka takes partitions back: flush what we hold; shards are kept in case they come back."""
         if self._loading:
             self._loading.cancel()
-        await self._flush()
-        self._parked.update(self.shards)
-        self.shards.clear()
-        self.assigned_shards = set()
+        try:
+            # it may not wait for ever: then the flush goes on beside, and the shards' next one waits for it
+            await asyncio.shield(self._flush())
+        finally:
+            self._parked.update(self.shards)
+            self.shards.clear()
+            self.assigned_shards = set()
 
     async def _load(self, epoch: int) -> None:
         wanted = sorted(self.assigned_shards)
@@ -233,6 +236,8 @@ class Worker:
         shard = self.shards.get(batch.tp.partition)
         if batch.stale or shard is None:
             return
+        if batch.first > shard.positions[batch.tp.topic].offset:
+            await self._check_missing(batch, shard.positions[batch.tp.topic].offset)
         records = batch.records
         for start in range(0, len(records), SLICE):
             shard.read(batch.tp.topic, records[start : start + SLICE])
@@ -247,6 +252,14 @@ class Worker:
             logger.warning("%d nodes wait to be written: reading pauses", self._dirty())
             self._held = True
             self._delivery().hold(self._all_partitions())
+
+    async def _check_missing(self, batch: Batch, expected: int) -> None:
+        """Offsets may be missing: transaction markers have some. Records may not."""
+        begin, _ = (await self._log.bounds([batch.tp]))[batch.tp]
+        if begin > expected:  # retention was faster; the next start finds it again, and waits for a decision
+            raise GapError(batch.tp.topic, batch.tp.partition, expected, begin)
+        if expected < batch.follows < batch.first:
+            raise RuntimeError(f"{batch.tp}: a batch before offset {batch.follows} was lost; reading it again")
 
     def _dirty(self) -> int:
         return sum(shard.dirty for shard in self.shards.values())
@@ -271,7 +284,9 @@ class Worker:
             batches, self._batches = self._batches, []
             effects = Effects()
             moved = [shard for shard in self.shards.values() if shard.moved]
-            if not moved:
+            if not moved:  # what these batches held was part of the last flush
+                for batch in batches:
+                    batch.ack()
                 return
             self._records = 0
             for shard in moved:

@@ -46,8 +46,9 @@ async def migrate_topics(settings: Settings) -> list[str]:
         settings.documents_topic: settings.partitions,
         settings.dead_letters_topic: 1,
     }
-    # Not compacted: events are sparse, and the last one of a key does not hold the others' members.
-    plain = {"cleanup.policy": "delete", "max.message.bytes": str(MESSAGE_BYTES)}
+    # Not compacted: events are sparse, and the last one of a key does not hold the others' members. Kafka's retention
+    # goes by a record's own timestamp, so that a short one would take imported history before a worker has read it.
+    plain = {"cleanup.policy": "delete", "max.message.bytes": str(MESSAGE_BYTES), "retention.ms": "-1"}
     async with open_log(settings) as log:
         created = await log.create_topics(
             topics, replication=settings.replication_factor, configs=dict.fromkeys(topics, plain)

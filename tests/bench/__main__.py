@@ -1,0 +1,131 @@
+"""What the worker costs, from Kafka to the last manifest. usage: python -m tests.bench [EVENTS ...] [--json FILE]
+
+For each size: an empty deployment, a worker that is ready, then the events. Measured are the worker's CPU seconds from
+there to the last manifest, its peak memory, the nodes it keeps, and a hand-written loop over the same topic.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from deploy.embedded.company import lines
+from tests.clickhouse import ClickHouseServer
+from tests.integration.deployment import Deployment
+from tests.kafka.broker import TansuBroker
+
+END = datetime(2026, 11, 24, tzinfo=UTC)
+SIZES = (100_000, 300_000, 1_000_000)
+SEND = 50_000
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def clickhouse(directory: Path) -> Iterator[ClickHouseServer]:
+    """The embedded engine on a free port."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "deploy.embedded.clickhouse", "--port", "0", "--data", str(directory)],
+        env={**os.environ, "SIXFOLD_CLICKHOUSE_PASSWORD": "bench"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            ready = json.loads(process.stdout.readline())
+            yield ClickHouseServer(ready["host"], ready["port"], ready["user"], "bench")
+        finally:
+            process.terminate()
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def memory_bytes(pid: int, what: str) -> int:
+    """`VmRSS` (now) or `VmHWM` (peak) of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(what):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f"no {what} of {pid}")
+
+
+def measure(size: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="sixfold-bench-") as folder:
+        directory = Path(folder)
+        for name in ("broker", "clickhouse"):
+            (directory / name).mkdir()
+        with (
+            TansuBroker(directory / "broker") as broker,
+            clickhouse(directory / "clickhouse") as server,
+            Deployment(broker, server, directory / "deployment") as deployment,
+        ):
+            worker = deployment.start()
+            while len(deployment.client(deployment.name).query("SELECT shard FROM base_generations").result_rows) < 8:
+                time.sleep(0.2)
+            cpu, memory = cpu_seconds(worker.pid), memory_bytes(worker.pid, "VmRSS")
+            began, chunk = time.monotonic(), []
+            for value in lines(5, END, size):
+                chunk.append(value)
+                if len(chunk) == SEND:
+                    deployment.send(chunk)
+                    chunk.clear()
+            deployment.send(chunk)
+            sent = time.monotonic()
+            deployment.wait()
+            done = time.monotonic()
+            cpu = cpu_seconds(worker.pid) - cpu
+            peak = memory_bytes(worker.pid, "VmHWM")
+            rows = deployment.client(deployment.name).query("SELECT count() FROM nodes FINAL").result_rows
+            nodes = int(rows[0][0])
+            loop = subprocess.run(
+                [sys.executable, "-m", "tests.bench.loop", broker.address, deployment.settings.events_topic, str(size)],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=600,
+            )
+            by_hand = json.loads(loop.stdout)["cpu_us_per_event"]
+            return {
+                "events": size,
+                "cpu_us_per_event": cpu / size * 1e6,
+                "loop_cpu_us_per_event": by_hand,
+                "ratio": cpu / size * 1e6 / by_hand,
+                "events_per_cpu_second": size / cpu,
+                "seconds_sending": sent - began,
+                "seconds_after_the_last": done - sent,
+                "nodes": nodes,
+                "peak_mib": peak / (1 << 20),
+                "bytes_per_node": (peak - memory) / nodes,
+            }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("events", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--json", type=Path, default=Path("bench-worker.json"))
+    options = parser.parse_args()
+    results = [measure(size) for size in options.events]
+    options.json.write_text(json.dumps(results, indent=2) + "\n")
+    table = Table(title="the worker, from Kafka to the last manifest")
+    for column in results[0]:
+        table.add_column(column.replace("_", " "), justify="right")
+    for result in results:
+        table.add_row(*(f"{value:,.1f}" if isinstance(value, float) else f"{value:,}" for value in result.values()))
+    Console(width=180).print(table)
+
+
+if __name__ == "__main__":
+    main()
