@@ -88,19 +88,19 @@ class Origin(NamedTuple):
 
 
 class Raw(NamedTuple):
-    """The marketing values of a lead, a touch or a spend figure as the CRM gave them; None where absent."""
+    """The marketing values of a lead, a touch or a spend figure as the CRM gave them; '' where absent."""
 
-    channel: str | None = None
-    utm_source: str | None = None
-    utm_medium: str | None = None
-    utm_campaign: str | None = None
-    utm_term: str | None = None
-    utm_content: str | None = None
-    gclid: str | None = None
-    msclkid: str | None = None
-    fbclid: str | None = None
-    referrer: str | None = None
-    campaign_id: str | None = None
+    channel: str = ""
+    utm_source: str = ""
+    utm_medium: str = ""
+    utm_campaign: str = ""
+    utm_term: str = ""
+    utm_content: str = ""
+    gclid: str = ""
+    msclkid: str = ""
+    fbclid: str = ""
+    referrer: str = ""
+    campaign_id: str = ""
 
 
 #: What a lead without any origin counts as.
@@ -164,7 +164,7 @@ class Origins:
 
     def _given(self, raw: Raw) -> bool:
         """Whether these values say anything about where a lead came from."""
-        return bool(any(value and value.strip() for value in raw[:9]) or self.referrer(raw.referrer) or raw.campaign_id)
+        return bool(any(value.strip() for value in raw[:9]) or self.referrer(raw.referrer) or raw.campaign_id)
 
     def _origin(self, raw: Raw) -> Origin:
         """Channel, source, medium and campaign of a lead or a touch."""

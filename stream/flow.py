@@ -189,12 +189,15 @@ class Node:
 
     def counted(self) -> dict[str, Document]:
         """The documents whose root is this node."""
-        if parent(self.entity, self.own) is not None and root(self.entity, self._look) != self.entity:
+        above = parent(self.entity, self.own)
+        if above is not None and root(self.entity, self._look) != self.entity:
             return {}
         found = {} if self.own.empty else {self.entity: self.own}
         for entity in sorted(self._others.keys() | self._decoded.keys()):
-            if root(entity, self._look) == self.entity:
-                found[entity] = self._other(entity)
+            document = self._other(entity)
+            # most belong here without a detour
+            if parent(entity, document) == self.entity or root(entity, self._look) == self.entity:
+                found[entity] = document
         return found
 
     def _look(self, entity: str) -> Document | None:

@@ -19,6 +19,8 @@ from stream.rules import Rules
 from stream.stages import BOFU, CUSTOMER, FUNNEL, MOFU
 
 UNASSIGNED = "(unassigned)"
+#: the leads of a group that are known and not deleted, by id, with their values
+Members = dict[str, tuple[Document, Fields]]
 
 
 class Journey(msgspec.Struct):
@@ -45,7 +47,11 @@ def journey(root: str, documents: Mapping[str, Document], rules: Rules) -> Journ
     for entity, document in documents.items():
         by_kind.setdefault(kind_of(entity), {})[entity] = document
     leads = by_kind.get("lead", {})
-    members = {id_of(entity): doc for entity, doc in leads.items() if _visible(doc, doc.values())}
+    members: Members = {}
+    for entity, document in leads.items():
+        values = document.values()
+        if document.first is not None and not values.get("deleted"):
+            members[id_of(entity)] = document, values
     row_id = _row(id_of(root) if kind_of(root) == "lead" else "", members)
     touches, origins = _touches(by_kind.get("touch", {}), members, row_id, rules)
     opportunities = [
@@ -70,54 +76,43 @@ def created_us(document: Document, values: Fields) -> int:
     return at if at is not None else document.first or 0
 
 
-def _visible(document: Document, values: Fields) -> bool:
-    return document.first is not None and not values.get("deleted")
-
-
-def _row(root_id: str, members: Mapping[str, Document]) -> str:
+def _row(root_id: str, members: Members) -> str:
     """The lead that stands for its group: the root if it may, else the earliest created, then the least id."""
     if root_id in members or not members:
         return root_id if members else ""
-    return min(members, key=lambda lead_id: (created_us(members[lead_id], members[lead_id].values()), lead_id))
+    return min(members, key=lambda lead_id: (created_us(*members[lead_id]), lead_id))
 
 
 def _raw(values: Fields) -> Raw:
     get = values.get
     return Raw(
-        get("channel"),
-        get("utm_source"),
-        get("utm_medium"),
-        get("utm_campaign"),
-        get("utm_term"),
-        get("utm_content"),
-        get("gclid"),
-        get("msclkid"),
-        get("fbclid"),
-        get("referrer"),
-        get("campaign_id"),
+        get("channel") or "",
+        get("utm_source") or "",
+        get("utm_medium") or "",
+        get("utm_campaign") or "",
+        get("utm_term") or "",
+        get("utm_content") or "",
+        get("gclid") or "",
+        get("msclkid") or "",
+        get("fbclid") or "",
+        get("referrer") or "",
+        get("campaign_id") or "",
     )
 
 
-def _texts(raw: Raw) -> tuple[str, str, str, str, str, str, str, str, str, str]:
-    """Channel to referrer as records hold them: '' where absent."""
-    channel, source, medium, campaign, term, content, gclid, msclkid, fbclid, referrer, _ = (each or "" for each in raw)
-    return channel, source, medium, campaign, term, content, gclid, msclkid, fbclid, referrer
-
-
 def _has_utm(raw: Raw) -> bool:
-    return any(value and value.strip() for value in raw[1:6])
+    return any(value.strip() for value in raw[1:6])
 
 
 def _touches(
-    recorded: Mapping[str, Document], members: Mapping[str, Document], row_id: str, rules: Rules
+    recorded: Mapping[str, Document], members: Members, row_id: str, rules: Rules
 ) -> tuple[list[Touch], dict[str, Origin]]:
     """The touches in order, creation touches among them, and the origin of each member.
 
     A creation touch without any origin carries that of the group's earliest touch that has one.
     """
     found: list[tuple[tuple[int, int, str, str], Raw]] = []
-    for lead_id, document in members.items():
-        values = document.values()
+    for lead_id, (document, values) in members.items():
         found.append(((created_us(document, values), 0, lead_id, ""), _raw(values)))
     for entity, document in recorded.items():
         if document.first is None:
@@ -152,7 +147,7 @@ def _touches(
                 at_us,
                 rules.calendar.day(at_us),
                 *origin,
-                *_texts(raw),
+                *raw[:10],
                 int(_has_utm(raw)),
             )
         )
@@ -162,16 +157,17 @@ def _touches(
 def _lead(
     row_id: str,
     merged: list[str],
-    members: Mapping[str, Document],
+    members: Members,
     origin: Origin,
     opportunities: list[Opportunity],
     rules: Rules,
 ) -> Lead:
     funnel = rules.funnel
     history: list[tuple[Key, str | None]] = []
-    for document in members.values():
+    for document, _ in members.values():
         history += document.history("stage")
-    history.sort(key=lambda each: each[0])
+    if len(members) > 1:
+        history.sort(key=lambda each: each[0])
     # when the group's reached stage came to each rank or above it
     rises: list[int | None] = [None] * len(FUNNEL)
 
@@ -188,9 +184,9 @@ def _lead(
         if opportunity.status == "won" and opportunity.closed_us is not None:
             reach(CUSTOMER, opportunity.closed_us)
     reached = max((rank for rank in range(len(FUNNEL)) if rises[rank] is not None), default=0)
-    values = members[row_id].values()
+    document, values = members[row_id]
     own_stage = (values.get("stage") or [None])[-1]
-    created = created_us(members[row_id], values)
+    created = created_us(document, values)
     raw = _raw(values)
     return Lead(
         row_id,
@@ -209,7 +205,7 @@ def _lead(
             StageChange(key[0], stage or NONE, FUNNEL[funnel.rank(stage)], int(funnel.mapped(stage)))
             for key, stage in history
         ],
-        *_texts(raw),
+        *raw[:10],
         int(_has_utm(raw)),
         int(rules.origins.given(raw)),
         values.get("owner_id") or UNASSIGNED,
@@ -334,7 +330,7 @@ def _spend(document: Document, rules: Rules) -> list[Spend]:
             rules.origins.spend_channel(raw),
             source,
             medium,
-            *_texts(raw)[:6],
+            *raw[:6],
             figure["currency"],
             figure["amount"],
             figure.get("impressions") or 0,

@@ -13,7 +13,7 @@ is what a later owner resumes from; Kafka's committed offsets only serve lag too
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -33,7 +33,7 @@ DOCUMENTS_BYTES = 1 << 20
 #: the position of a record in the embedded stack's journal: the identity of its dead letter
 JOURNAL_HEADER = "sixfold-journal"
 JOURNAL_PARTITION = -1
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC, and printed without its offset
 
 _json = msgspec.json.Encoder().encode
 _pack = msgspec.msgpack.Encoder().encode
@@ -417,4 +417,6 @@ class Shard:
 
 
 def _timestamp(instant_us: int) -> str:
-    return (_EPOCH + timedelta(microseconds=instant_us)).strftime("%Y-%m-%d %H:%M:%S.%f")
+    """An instant as ClickHouse reads it: `2026-03-01 12:00:00.000000`."""
+    seconds, us = divmod(instant_us, 1_000_000)
+    return f"{(_EPOCH + timedelta(seconds=seconds)).isoformat(' ')}.{us:06d}"

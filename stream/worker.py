@@ -97,6 +97,7 @@ class Worker:
         self.failing: dict[str, str] = {}
         self._parked: dict[int, Shard] = {}
         self._loading: asyncio.Task[None] | None = None
+        self._assignment = 0
         self._batches: list[Batch] = []
         self._records = 0
         self._held = False
@@ -134,22 +135,26 @@ class Worker:
 
     async def assigned(self, epoch: int, partitions: Collection[TP]) -> None:
         """Kafka gave us partitions: take their shards over, beside the rebalance."""
+        self._change_owner()
         self.assigned_shards = {tp.partition for tp in partitions}
-        if self._loading:
-            self._loading.cancel()
         self._loading = asyncio.create_task(self._guarded(self._load(epoch)), name="load")
 
     async def revoked(self, _partitions: Collection[TP]) -> None:
         """Kafka takes partitions back: flush what we hold; shards are kept in case they come back."""
-        if self._loading:
-            self._loading.cancel()
         try:
             # it may not wait for ever: then the flush goes on beside, and the shards' next one waits for it
             await asyncio.shield(self._flush())
         finally:
-            self._parked.update(self.shards)
-            self.shards.clear()
+            self._change_owner()
             self.assigned_shards = set()
+
+    def _change_owner(self) -> None:
+        """What was released under the assignment before delivers no more; whoever was loading for it gives up."""
+        if self._loading:
+            self._loading.cancel()
+        self._assignment += 1
+        self._parked.update(self.shards)
+        self.shards.clear()
 
     async def _load(self, epoch: int) -> None:
         wanted = sorted(self.assigned_shards)
@@ -217,17 +222,25 @@ class Worker:
                     logger.warning(
                         "shard %d was claimed by another worker and is still ours: claiming it again", number
                     )
-                    async with self._flushing:
-                        del self.shards[number]
-                        self._batches = [batch for batch in self._batches if batch.tp.partition != number]
-                    if again := await self._take_over(number):
-                        self.shards[number] = again
-                        await self._release(again, None)
+                    await self._claim_again(shard)
             mine = {number: shard.epoch for number, shard in self.shards.items()}
             idle = idle + CLAIMS_SECONDS if mine != dropped else 0.0
             if idle >= IDLE_SECONDS:
                 await self._patiently("old generations", lambda mine=mine: self._store.drop_generations(mine))  # type: ignore[misc]  # mypy infers no type for a lambda with a default
                 dropped, idle = mine, 0.0
+
+    async def _claim_again(self, shard: Shard) -> None:
+        assignment = self._assignment
+        async with self._flushing:
+            if self.shards.get(shard.number) is not shard:
+                return
+            del self.shards[shard.number]
+            self._batches = [batch for batch in self._batches if batch.tp.partition != shard.number]
+        again = await self._take_over(shard.number)
+        # a shard that was loaded for an assignment that is over was released to nobody
+        if again is not None and assignment == self._assignment:
+            self.shards[shard.number] = again
+            await self._release(again, None)
 
     # -- reading
 
