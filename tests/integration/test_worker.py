@@ -1,5 +1,6 @@
 """The running worker against real brokers and the real engine: whatever happens, the tables are those of the batch."""
 
+import asyncio
 import itertools
 import json
 import signal
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.embedded.company import records
 from schemas import Reason
@@ -158,3 +160,34 @@ def test_two_configurations_do_not_take_turns(deployment: Deployment) -> None:
     older = deployment.start()
     assert older.wait(60) != 0
     assert "sixfold rules use" in deployment.logs()
+
+
+@pytest.mark.parametrize("broker", ["kafka"], indirect=True)
+@pytest.mark.parametrize("topic", ["events", "documents"])
+def test_a_topic_that_was_made_anew_is_noticed(deployment: Deployment, topic: str) -> None:
+    before = [record.value for record in records(13, END, 3_000, golden=False)]
+    after = [record.value for record in records(14, END, 6_000, golden=False)]
+    worker = deployment.start()
+    deployment.send(before)
+    deployment.wait()
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(60) == 0, deployment.logs()
+    name = deployment.settings.events_topic if topic == "events" else deployment.settings.documents_topic
+    asyncio.run(_delete_topic(deployment.broker.address, name))
+    deployment.command("migrate")
+    deployment.send(after)  # more than before: the old positions lie within the new log
+    deployment.start()
+    deployment.wait()
+    assert f"{name}[" in deployment.logs()
+    assert_right(deployment, [*before, *after])
+
+
+async def _delete_topic(address: str, name: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    await admin.start()
+    try:
+        await admin.delete_topics([name])
+        while name in await admin.list_topics():  # noqa: ASYNC110 - the broker tells nobody
+            await asyncio.sleep(0.1)
+    finally:
+        await admin.close()
