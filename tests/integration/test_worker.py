@@ -191,3 +191,29 @@ async def _delete_topic(address: str, name: str) -> None:
             await asyncio.sleep(0.1)
     finally:
         await admin.close()
+
+
+@pytest.mark.parametrize("broker", ["tansu"], indirect=True)
+def test_the_golden_figures_over_http(deployment: Deployment) -> None:
+    values = [record.value for record in records(15, END, 12_000)]
+    deployment.start()
+    deployment.send(values)
+    deployment.wait()
+    assert_right(deployment, values)
+    client = deployment.client(deployment.name)
+    golden = "WHERE campaign_id IN ('instagram-influencer', 'search-ad')"
+    # both campaigns lie within one calendar year of the quarter: the ratios are those that the view states
+    stated = client.query(
+        "SELECT campaign_id, leads, won_deals, revenue, spend, roas, roi, cpa"
+        f" FROM report_profitability_by(grain = 'year') {golden} ORDER BY campaign_id"
+    ).result_rows
+    assert [tuple(row) for row in stated] == [
+        ("instagram-influencer", 1000, 100, 40_000, 50_000, 0.8, -0.2, 500.0),
+        ("search-ad", 1000, 1000, 400_000, 50_000, 8.0, 7.0, 50.0),
+    ]
+    bought = client.query(
+        "SELECT campaign_id, sum(customers) / sum(leads), sum(customers) / sum(visitors)"
+        f" FROM report_lead_sources {golden} GROUP BY campaign_id ORDER BY campaign_id"
+    ).result_rows
+    assert bought[0][1] == 0.1
+    assert bought[1][2] == 0.01
