@@ -40,6 +40,7 @@ bench: .venv/.installed
 
 deep: .venv/.installed
 	SIXFOLD_CASES=100000 $(PYTEST) tests/property -k batch --timeout 0
+	$(PYTEST) -m deep --timeout 0
 
 docs-events: .venv/.installed
 	.venv/bin/python -m schemas.export docs

@@ -12,7 +12,7 @@ import sys
 
 import faust
 
-from sinks.clickhouse import ClickHouseStore
+from sinks.clickhouse import ClickHouseStore, RulesConflictError
 from sinks.client import ClickHouseUnusable, connect
 from stream import transport
 from stream.commands.migrate import migrate_tables, migrate_topics
@@ -73,6 +73,7 @@ def build(settings: Settings, log: Log, store: ClickHouseStore) -> tuple[faust.A
 
 async def main(settings: Settings) -> int:
     """Run a worker until it is told to stop; gives the exit code."""
+    await _refuse_old_rules(settings)
     await asyncio.to_thread(migrate_tables, settings)
     await migrate_topics(settings)
     client = connect(settings, wait_end_of_query=1)
@@ -83,6 +84,22 @@ async def main(settings: Settings) -> int:
             return await transport.serve(app)
         finally:
             await worker.stop()
+
+
+async def _refuse_old_rules(settings: Settings) -> None:
+    """Under rules that others came after, not even the views' settings may be written."""
+    client = connect(settings, database="default")
+    try:
+        found = client.query(
+            "SELECT count() FROM system.tables WHERE name = 'rules' AND database = {database:String}",
+            parameters={"database": settings.clickhouse.database},
+        )
+        if not found.result_rows[0][0]:
+            return
+    finally:
+        client.close()
+    rules, store = settings.rules(), ClickHouseStore(connect(settings), settings.worker_name)
+    await store.use_rules(rules.hash, rules.content)
 
 
 def run(settings: Settings) -> int:
@@ -97,6 +114,6 @@ def run(settings: Settings) -> int:
     gc.set_threshold(100_000, 20, 50)
     try:
         return asyncio.run(main(settings))
-    except (ClickHouseUnusable, LogUnreachable) as error:
+    except (ClickHouseUnusable, LogUnreachable, RulesConflictError) as error:
         print(f"sixfold: {error}", file=sys.stderr)  # noqa: T201 - the one line that a user reads
         return 2

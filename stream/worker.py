@@ -160,7 +160,7 @@ class Worker:
         wanted = sorted(self.assigned_shards)
         for number in [number for number in self._parked if number not in self.assigned_shards]:
             del self._parked[number]
-        await self._patiently("rules", lambda: self._store.use_rules(self._rules.hash, self._rules.content))
+        await self._check_rules()
         if any(number in self._parked for number in wanted):
             held = await self._patiently("claims", self._store.epochs)
             for number, shard in list(self._parked.items()):
@@ -185,6 +185,10 @@ class Worker:
         # what was loaded stays: the collector need not look at it again and again
         gc.freeze()
         logger.info("ready: %d shards, %d nodes", len(self.shards), sum(len(s.nodes) for s in self.shards.values()))
+
+    async def _check_rules(self) -> None:
+        """Two sets of rules do not take turns: where newer ones were appended, this worker ends."""
+        await self._patiently("rules", lambda: self._store.use_rules(self._rules.hash, self._rules.content))
 
     async def _take_over(self, number: int) -> Shard | None:
         try:
@@ -216,6 +220,7 @@ class Worker:
             await asyncio.sleep(CLAIMS_SECONDS)
             if not self.shards:
                 continue
+            await self._check_rules()
             held = await self._patiently("claims", self._store.epochs)
             for number, shard in list(self.shards.items()):
                 if held.get(number, 0) > shard.epoch and self.shards.get(number) is shard:

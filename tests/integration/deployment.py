@@ -1,6 +1,7 @@
 """A whole deployment for a test: its own topics, group and database, workers as processes that can be killed."""
 
 import asyncio
+import json
 import os
 import secrets
 import signal
@@ -64,7 +65,7 @@ class Deployment(AbstractContextManager["Deployment"]):
             **settings,
         )
         self._environment = {
-            f"SIXFOLD_{name.upper()}": value if isinstance(value, str) else str(value)
+            f"SIXFOLD_{name.upper()}": json.dumps(value) if isinstance(value, dict) else str(value)
             for name, value in {
                 **self.settings.model_dump(exclude_none=True, exclude_defaults=True),
                 "clickhouse_url": self.settings.clickhouse_url.get_secret_value(),
