@@ -51,9 +51,9 @@ class Figures:
     """One report.
 
     `day`: its column of time, '' for a report of now. `keys`: what else tells its rows apart. `labels`: what goes with
-    a key, its name first. `measures`: what adds up. `ratios`: SQL over the view's columns, which a query calls `r`. `shares`:
-    the measure that a column is the share of, within all keys but the model. `single`: columns that only a row of the
-    view has (quantiles): nothing can be said of several rows.
+    a key, its name first. `measures`: what adds up. `ratios`: SQL over the view's columns, which a query calls `r`.
+    `shares`: the measure that a column is the share of, within all keys but the model. `single`: columns that only a
+    row of the view has (quantiles): nothing can be said of several rows.
     """
 
     report: str

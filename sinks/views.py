@@ -106,7 +106,7 @@ def _generate(name: str, title: str, body: str, has_periods: bool) -> Iterator[S
     for grain in ("by", *GRAINS[1:]):
         literal = "{grain:String}" if grain == "by" else f"'{grain}'"
         text = template.substitute(
-            select_day=f"{period_start(literal)} AS period_start",
+            select_day=period_start(literal),
             day="period_start",
             last_day=_period_end(literal, "period_start"),
             by="_by(grain = {grain:String})" if grain == "by" else f"_{grain}",
@@ -120,7 +120,7 @@ def _create(name: str, title: str, select: str) -> Statement:
 
 
 def period_start(grain: str) -> str:
-    """SQL for the first day of the period of a column `day`, for a grain that is a literal (quoted) or a parameter.
+    """The period's first day, for a grain that is a literal or the parameter.
 
     Quarters and years count their months from the start of the fiscal year.
     """
@@ -133,7 +133,7 @@ def period_start(grain: str) -> str:
         {grain} = 'month', toStartOfMonth(day),
         {grain} = 'quarter', addMonths(toStartOfMonth(day), -(({months}) % 3)),
         {grain} = 'year', addMonths(toStartOfMonth(day), -(({months}) % 12)),
-        day), day)"""
+        day), day) AS period_start"""
 
 
 def _period_end(grain: str, start: str) -> str:

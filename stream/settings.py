@@ -18,6 +18,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 from urllib.parse import quote, unquote, urlsplit
@@ -151,11 +152,21 @@ def _web_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        try:
+            ip_network(value)
+        except ValueError:
+            raise ValueError(f"must be addresses or networks such as 10.0.0.0/8, not {value}") from None
+    return values
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_networks)]
 Map = Annotated[dict[str, str], NoDecode, BeforeValidator(_map)]
 Probability = Annotated[int, BeforeValidator(_probability)]
 Currency = Annotated[str, AfterValidator(_currency)]
@@ -176,7 +187,9 @@ class Settings(BaseSettings):
         extra="forbid",
         validate_default=False,
     )
-    SECRET: ClassVar = frozenset({"clickhouse_url", "gateway_key"})
+    SECRET: ClassVar = frozenset(
+        {"clickhouse_url", "clickhouse_reader_url", "gateway_key", "page_password", "page_session_key"}
+    )
 
     # Where things are.
     brokers: Annotated[str, AfterValidator(_address_list)] = Field(
@@ -188,6 +201,9 @@ class Settings(BaseSettings):
     )
     clickhouse_password_file: Path | None = Field(
         default=None, description="a file with ClickHouse's password, in the place of the one in the URL"
+    )
+    clickhouse_reader_url: SecretStr | None = Field(
+        default=None, description="the same database as a user who may only read; without one, clickhouse_url"
     )
     data: Path = Field(default=DATA, description="directory of the embedded stack: its data, journal and addresses")
     gateway_url: Annotated[str, AfterValidator(_web_address)] | None = Field(
@@ -249,6 +265,26 @@ class Settings(BaseSettings):
         default="info", description="debug, info, warning or error"
     )
 
+    # The web page.
+    page_host: str = Field(default="127.0.0.1", min_length=1, description="address that the page listens on")
+    page_port: Port = Field(default=0, description="of the page; 0: a free one")
+    page_url: Annotated[str, AfterValidator(_web_address)] | None = Field(
+        default=None, description="the page's address as browsers see it, behind a proxy: https://reports.example.com"
+    )
+    page_password: SecretStr | None = Field(default=None, description="what the page asks for")
+    page_session_key: SecretStr | None = Field(
+        default=None, description="signs the page's sessions; without one they end when it stops"
+    )
+    page_user_header: str = Field(
+        default="", description="HTTP header in which a reverse proxy names the user, such as X-Forwarded-User"
+    )
+    page_proxies: Networks = Field(
+        default=(), description="addresses or networks of the proxies whose page_user_header is believed"
+    )
+
+    # History.
+    history_days: int = Field(default=400, ge=1, description="how long sixfold up keeps its nightly snapshots")
+
     # The embedded stack.
     http_port: Port = Field(default=0, description="of sixfold up; 0: a free one")
     kafka_port: Port = Field(default=0, description="of sixfold up; 0: a free one")
@@ -257,10 +293,11 @@ class Settings(BaseSettings):
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _clickhouse: ClickHouseAddress = PrivateAttr()
 
-    @field_validator("clickhouse_url")
+    @field_validator("clickhouse_url", "clickhouse_reader_url")
     @classmethod
-    def _check_clickhouse_url(cls, value: SecretStr) -> SecretStr:
-        _clickhouse_address(value.get_secret_value(), password_file=None)
+    def _check_clickhouse_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _clickhouse_address(value.get_secret_value(), password_file=None)
         return value
 
     @model_validator(mode="wrap")
@@ -317,6 +354,8 @@ class Settings(BaseSettings):
         """Give every setting as plain JSON values, secrets masked."""
         values: dict[str, Any] = self.model_dump(mode="json")
         values["clickhouse_url"] = _masked(self.clickhouse)
+        if self.clickhouse_reader_url is not None:
+            values["clickhouse_reader_url"] = _masked(self.clickhouse_reader)
         values["stage_probability"] = {name: units / UNITS for name, units in self.stage_probability.items()}
         return values
 
@@ -324,6 +363,13 @@ class Settings(BaseSettings):
     def clickhouse(self) -> ClickHouseAddress:
         """ClickHouse's address, with the password of the password file if there is one."""
         return self._clickhouse
+
+    @property
+    def clickhouse_reader(self) -> ClickHouseAddress:
+        """ClickHouse's address for what only reads; that of everybody where there is no reader."""
+        if self.clickhouse_reader_url is None:
+            return self._clickhouse
+        return _clickhouse_address(self.clickhouse_reader_url.get_secret_value(), password_file=None)
 
     @property
     def broker_list(self) -> tuple[str, ...]:

@@ -19,7 +19,7 @@
 -- visitors: count
 -- unconverted: 1 if there is no rate for its currency
 SELECT
-    substring(entity, 7) AS record, entity, day, platform, channel, source, medium, campaign_id, campaign, category,
+    substring(root, 7) AS record, root AS entity, day, platform, channel, source, medium, campaign_id, campaign, category,
     amount, facts.currency AS currency, toUInt8(1) AS figures,
     toDecimal128(round(toDecimal256(amount, 4) * rate.factor, 6), 6) AS spend, impressions, clicks, visitors,
     NOT rate.known AS unconverted

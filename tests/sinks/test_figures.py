@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 
 from deploy.embedded.company import lines
 from sinks.figures import FAMILIES, REPORTS, Counted, Figures
-from sinks.migrate import ViewSettings, migrate
+from sinks.migrate import migrate
 from sinks.views import load_views
 from stream.settings import Settings
 from tests.clickhouse import ClickHouseServer
