@@ -6,9 +6,11 @@ manifest when Kafka assigns its partitions (`stream/claim.py`), and read from th
 """
 
 import asyncio
+import ctypes
 import gc
 import logging
 import sys
+from contextlib import suppress
 
 import faust
 
@@ -86,6 +88,17 @@ async def main(settings: Settings) -> int:
             await worker.stop()
 
 
+def _use_one_arena() -> None:
+    """Have the inserts' threads share the heap of the event loop, where the C library is glibc.
+
+    Bodies of several megabytes are made in one thread and freed in another; in arenas of their own they would stay
+    resident: a quarter of the worker's peak.
+    """
+    arena_max = -8  # M_ARENA_MAX of malloc.h
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).mallopt(arena_max, 1)
+
+
 async def _refuse_old_rules(settings: Settings) -> None:
     """Under rules that others came after, not even the views' settings may be written."""
     client = connect(settings, database="default")
@@ -112,6 +125,7 @@ def run(settings: Settings) -> int:
     logging.getLogger("aiokafka").setLevel("ERROR")
     # almost nothing here is cyclic, and most of it lives long: look rarely
     gc.set_threshold(100_000, 20, 50)
+    _use_one_arena()
     try:
         return asyncio.run(main(settings))
     except (ClickHouseUnusable, LogUnreachable, RulesConflictError) as error:

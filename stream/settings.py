@@ -243,8 +243,8 @@ class Settings(BaseSettings):
     max_future_hours: float = Field(default=24, gt=0, le=87600, description="by which an event may precede its record")
     flush_seconds: float = Field(default=0.5, gt=0, le=3600, description="longest time between two flushes")
     flush_records: int = Field(default=20_000, ge=1, description="most records between two flushes")
-    max_inflight: int = Field(default=100_000, ge=1, description="records read but not flushed, at most")
-    max_dirty: int = Field(default=200_000, ge=1, description="nodes changed but not written, at most")
+    max_inflight: int = Field(default=30_000, ge=1, description="records read but not flushed, at most")
+    max_dirty: int = Field(default=50_000, ge=1, description="nodes changed but not written, at most")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         default="info", description="debug, info, warning or error"
     )

@@ -78,7 +78,7 @@ class Worker:
         max_future_us: int = 86_400_000_000,
         flush_seconds: float = 0.5,
         flush_records: int = 20_000,
-        max_dirty: int = 200_000,
+        max_dirty: int = 50_000,
     ) -> None:
         self._rules = rules
         self._partitions = partitions
