@@ -18,6 +18,7 @@ from sinks.clickhouse import ClickHouseStore, RulesConflictError
 from sinks.client import ClickHouseUnusable, connect
 from stream import transport
 from stream.commands.migrate import migrate_tables, migrate_topics
+from stream.kafka_access import faust_credentials, open_log
 from stream.log import Log, LogUnreachable
 from stream.settings import Settings
 from stream.shard import Topics
@@ -36,6 +37,7 @@ def build(settings: Settings, log: Log, store: ClickHouseStore) -> tuple[faust.A
         session_timeout=settings.session_timeout,
         heartbeat_interval=settings.heartbeat_interval,
         rebalance_timeout=settings.rebalance_timeout,
+        broker_credentials=faust_credentials(settings),
     )
     worker = Worker(
         settings.rules(),
@@ -79,7 +81,7 @@ async def main(settings: Settings) -> int:
     await asyncio.to_thread(migrate_tables, settings)
     await migrate_topics(settings)
     client = connect(settings, wait_end_of_query=1)
-    async with await Log.open(settings.broker_list) as log:
+    async with open_log(settings) as log:
         app, worker = build(settings, log, ClickHouseStore(client, settings.worker_name))
         worker.start()
         try:

@@ -309,6 +309,7 @@ class Worker:
             self._records = 0
             for shard in moved:
                 effects.add(shard.take())
+                await asyncio.sleep(0)  # thousands of nodes may have been in hand: others have a turn in between
             await self._patiently("flush", lambda: flush(effects, self._log, self._store))
             for batch in batches:
                 batch.ack()
