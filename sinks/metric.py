@@ -3,7 +3,7 @@
 Names follow Prometheus' conventions: prefix `sixfold_`, base units, `_total` for counters. Labels are bounded.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -55,10 +55,3 @@ def new_registry() -> CollectorRegistry:
     """A registry of its own, so that several of a kind can live in one process."""
     disable_created_metrics()  # type: ignore[no-untyped-call]  # untyped there; a second series a counter, not needed
     return CollectorRegistry()
-
-
-def cumulated(sorted_figures: Sequence[float], bounds: Iterable[float]) -> list[int]:
-    """How many of the figures, which ascend, are at most each bound."""
-    from bisect import bisect_right
-
-    return [bisect_right(sorted_figures, bound) for bound in bounds]

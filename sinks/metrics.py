@@ -4,6 +4,7 @@ Counters and histograms are counted up by the worker and its store; gauges are r
 somebody scrapes.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,7 +14,10 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from schemas import EVENT_TYPES, Reason
-from sinks.metric import FRESHNESS, SECONDS, SIZES, Metric, Sample, cumulated, new_registry
+from sinks.metric import FRESHNESS, SECONDS, SIZES, Metric, Sample, new_registry
+
+INSERTS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
+"""Few buckets: there is a histogram for each table."""
 
 UNREADABLE = "(unreadable)"
 """The type of an event that could not be read."""
@@ -41,7 +45,7 @@ BATCH_ACK_SECONDS = Metric(
 )
 FLUSH_SECONDS = Metric("sixfold_flush_seconds", "histogram", "a whole flush, its retries included", (), SECONDS)
 FLUSH_NODES = Metric("sixfold_flush_nodes", "histogram", "nodes that a flush wrote", (), SIZES)
-INSERT_SECONDS = Metric("sixfold_insert_seconds", "histogram", "one insert into ClickHouse", ("table",), SECONDS)
+INSERT_SECONDS = Metric("sixfold_insert_seconds", "histogram", "one insert into ClickHouse", ("table",), INSERTS)
 WRITTEN_ROWS = Metric("sixfold_written_rows_total", "counter", "rows inserted into ClickHouse", ("table",))
 WRITTEN_BYTES = Metric(
     "sixfold_written_bytes_total", "counter", "bytes inserted into ClickHouse, before compression", ("table",)
@@ -213,8 +217,7 @@ class WorkerMetrics:
     def folded(self, kind: str, times_us: Sequence[int], now: float) -> None:
         """Events of a type became visible at `now` (Unix time); `times_us` are their own times."""
         self._events.labels(kind, "folded").inc(len(times_us))
-        now_us = now * 1e6
-        self._freshness.observe([max(0.0, (now_us - time) / 1e6) for time in times_us])
+        self._freshness.observe(times_us, round(now * 1e6))
 
     def forwarded(self, kind: str, events: int) -> None:
         """Events of a type were sent to their home shard."""
@@ -246,11 +249,15 @@ class _Freshness(Collector):
         self._counts = [0] * (len(FRESHNESS) + 1)
         self._sum = 0.0
 
-    def observe(self, figures: Iterable[float]) -> None:
-        ascending = sorted(figures)
-        for index, count in enumerate([*cumulated(ascending, FRESHNESS), len(ascending)]):
-            self._counts[index] += count
-        self._sum += sum(ascending)
+    def observe(self, times_us: Iterable[int], now_us: int) -> None:
+        """Count the ages of times (us since 1970); one that is still to come has the age 0."""
+        ascending = sorted(times_us)
+        count = len(ascending)
+        for index, bound in enumerate(FRESHNESS):
+            self._counts[index] += count - bisect_left(ascending, now_us - round(bound * 1e6))
+        self._counts[-1] += count
+        past = ascending[: bisect_right(ascending, now_us)]
+        self._sum += (len(past) * now_us - sum(past)) / 1e6
 
     def collect(self) -> Iterator[Family]:
         bounds = [*map(floatToGoString, FRESHNESS), "+Inf"]

@@ -255,7 +255,9 @@ class Settings(BaseSettings):
     ready_lag: int = Field(default=100_000, ge=0, description="records behind, above which a worker is not ready")
 
     # The KPI exporter.
-    exporter_port: Port = Field(default=9660, description="of sixfold exporter; 0: a free one")
+    exporter_port: Port | None = Field(
+        default=None, description="of the exporter: 9660 (up: a free one); 0: a free one"
+    )
     exporter_interval: float = Field(default=30, gt=0, le=3600, description="seconds between two looks at the reports")
     exporter_timeout: float = Field(default=30, gt=0, le=3600, description="longest time of one of its queries")
     exporter_stale: float = Field(default=600, gt=0, description="figures older than these seconds are withdrawn")
