@@ -76,6 +76,7 @@ class Query:
     sql: str
     read: Callable[[Sequence[Row]], Result]
     metrics: Sequence[Metric]
+    kpis: Sequence[Kpi] = ()
     seconds: float = 0.0
     clocked: bool = False
     optional: bool = False
@@ -99,7 +100,7 @@ def _sliced(name: str, views: Sequence[str], cut: Slices, kpis: Sequence[Kpi], *
         return lambda top, _: (series for kpi in kpis for series in kpi.series(found, top))
 
     metrics = tuple(dict.fromkeys(kpi.metric for kpi in kpis))
-    return Query(name, views, cut.sql(TOP), read, metrics, clocked=clocked)
+    return Query(name, views, cut.sql(TOP), read, metrics, kpis, clocked=clocked)
 
 
 # -- leads, revenue, spend
