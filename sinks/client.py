@@ -1,6 +1,7 @@
 """ClickHouse over HTTP, as the settings say; whatever goes wrong on the way there is one line."""
 
 import logging
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from stream.settings import ClickHouseAddress, Settings
 
 CONNECT_SECONDS = 5
+RECEIVE_SECONDS = 300
 _WRONG_LOGIN = ("516", "193", "192")
 _UNKNOWN_DATABASE = "81"
 _NO_RIGHT = "497"
@@ -31,12 +33,13 @@ def connect(
     *,
     database: str | None = None,
     reader: bool = False,
+    receive_seconds: float = RECEIVE_SECONDS,
     **engine_settings: Any,  # noqa: ANN401
 ) -> Client:
     """Connect to the database of the settings (or to another, `database`), with `reader` as who may only read.
 
-    `engine_settings` hold for every query of this client. The client may be used by several threads. Raises
-    `ClickHouseUnusable`.
+    An answer is waited for `receive_seconds`; `engine_settings` hold for every query of this client. The client may
+    be used by several threads. Raises `ClickHouseUnusable`.
     """
     address = settings.clickhouse_reader if reader else settings.clickhouse
     try:
@@ -47,7 +50,9 @@ def connect(
             password=address.password.get_secret_value(),
             database=database or address.database,
             interface="https" if address.secure else "http",
+            ca_cert=str(settings.clickhouse_ca_file) if settings.clickhouse_ca_file else None,
             connect_timeout=CONNECT_SECONDS,
+            send_receive_timeout=math.ceil(receive_seconds),
             autogenerate_session_id=False,
             query_limit=0,
             settings=engine_settings or None,
