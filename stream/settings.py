@@ -346,10 +346,6 @@ class Settings(BaseSettings):
         if value is not None:
             _clickhouse_address(value.get_secret_value(), None)
 
-    def _check_clickhouse_url(cls, value: SecretStr) -> SecretStr:
-        _clickhouse_address(value.get_secret_value(), None)
-        return value
-
     @model_validator(mode="wrap")
     @classmethod
     def _keep_origins(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - pydantic
@@ -421,6 +417,7 @@ class Settings(BaseSettings):
             return self._clickhouse
         return _clickhouse_address(self.clickhouse_reader_url.get_secret_value(), None)
 
+    @property
     def kafka_secret(self) -> SecretStr:
         """The password for SASL, that of the password file if there is one."""
         return self._kafka_secret
