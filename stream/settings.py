@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 PREFIX = "SIXFOLD_"
 DATA = Path(".sixfold")
 FILE = "sixfold.toml"
+_RANKS = {"argument": 0, "environment": 1, ".env": 2, FILE: 3}
 UNITS = 10_000
 """A probability of 1 in the units of the rules."""
 
@@ -345,6 +346,7 @@ class Settings(BaseSettings):
     def _check_clickhouse_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             _clickhouse_address(value.get_secret_value(), None)
+        return value
 
     @model_validator(mode="wrap")
     @classmethod
@@ -412,8 +414,13 @@ class Settings(BaseSettings):
 
     @property
     def clickhouse_reader(self) -> ClickHouseAddress:
-        """ClickHouse's address for what only reads; that of everybody where there is no reader."""
-        if self.clickhouse_reader_url is None:
+        """ClickHouse's address for what only reads; that of everybody where there is no reader.
+
+        A reader from a source that `clickhouse_url` overrules belongs to another database, and is none.
+        """
+        found = self.origins()
+        ranks = [_RANKS.get(found[name], len(_RANKS)) for name in ("clickhouse_reader_url", "clickhouse_url")]
+        if self.clickhouse_reader_url is None or ranks[0] > ranks[1]:
             return self._clickhouse
         return _clickhouse_address(self.clickhouse_reader_url.get_secret_value(), None)
 
@@ -489,12 +496,14 @@ def unknown_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
     They are no error: Kubernetes, for one, sets such names by itself.
     """
-    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
-    return {
-        name: next(iter(difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8)), "")
-        for name in environment
-        if name.upper().startswith(PREFIX) and name.upper() not in known
-    }
+    known = [name.upper() for name in Settings.model_fields]
+    found = {}
+    for name in environment:
+        plain = name.upper().removeprefix(PREFIX)
+        if name.upper().startswith(PREFIX) and plain not in known:
+            near = difflib.get_close_matches(plain, known, n=1, cutoff=0.8)
+            found[name] = f"{PREFIX}{near[0]}" if near else ""
+    return found
 
 
 @dataclass(frozen=True)

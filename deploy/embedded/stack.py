@@ -76,6 +76,7 @@ class Stack:
         self.data = data.absolute()
         self.ready = False
         self.seconds = 0.0
+        self.page_url = ""
         wished = ports or Ports()
         self._wished = msgspec.structs.replace(wished, workers=(*wished.workers, *[0] * workers)[:workers])
         self._workers: list[Child | None] = [None] * workers
@@ -172,14 +173,15 @@ class Stack:
         await asyncio.to_thread(self._write_targets)
         if self._workers:
             await self._export(opening)
+            await self._serve_page(opening)
 
     async def _export(self, opening: AsyncExitStack) -> None:
         """Serve the figures of the reports as metrics, as the user who may only read."""
         from sinks.endpoint import EndpointError
         from stream.exporting import exporting
 
-        url = f"http://{READER}:{self._state.reader_password}@{HOST}:{self._ports.clickhouse}/{DATABASE}"
-        settings = Settings(data=self.data, **{**self._addresses(), "clickhouse_url": url})
+        addresses = self._addresses()
+        settings = Settings(data=self.data, **{**addresses, "clickhouse_url": addresses["clickhouse_reader_url"]})
         try:
             running = await opening.enter_async_context(
                 exporting(settings, self._ports.exporter, lambda: self._incarnation)
@@ -187,6 +189,16 @@ class Stack:
         except EndpointError as error:
             raise StackError(str(error)) from None
         running.work.add_done_callback(self._exporter_ended)
+
+    async def _serve_page(self, opening: AsyncExitStack) -> None:
+        """Serve the web page, as the user who may only read."""
+        from stream.page.serving import PageError, serving
+
+        try:
+            running = await opening.enter_async_context(serving(self.settings, self._ports.page))
+        except PageError as error:
+            raise StackError(str(error)) from None
+        self.page_url = running.url
 
     def _exporter_ended(self, work: "asyncio.Task[None]") -> None:
         if not work.cancelled():
@@ -344,10 +356,12 @@ class Stack:
 
     def _addresses(self) -> dict[str, Any]:
         """The settings of this stack by name, as its file and its children get them."""
+        at = f"{HOST}:{self._ports.clickhouse}/{DATABASE}"
         return {
             "brokers": self._brokers,
             "kafka_security_protocol": "PLAINTEXT",
-            "clickhouse_url": f"http://{USER}:{self._state.password}@{HOST}:{self._ports.clickhouse}/{DATABASE}",
+            "clickhouse_url": f"http://{USER}:{self._state.password}@{at}",
+            "clickhouse_reader_url": f"http://{READER}:{self._state.reader_password}@{at}",
             "gateway_url": f"http://{HOST}:{self._ports.http}",
             "gateway_key": self._state.gateway_key,
             "partitions": PARTITIONS,
