@@ -48,37 +48,37 @@ class Recipe:
 _RATE = ("currency", "rate_day", "rate", "rate_since")
 _ORIGIN = ("day", "channel", "source", "medium", "campaign_id", "campaign", "given_campaign_id")
 LEADS = Records(
-    "lead", "base_lead_records", ("lead_id",), (*_ORIGIN, "lead_magnet", "reached_stage", "seconds_to_convert")
+    "lead", "records_leads", ("lead_id",), (*_ORIGIN, "lead_magnet", "reached_stage", "seconds_to_convert")
 )
 CREDITS = Records(
     "credit",
-    "base_credit_records",
+    "records_credits",
     ("opportunity_id", "touch_lead_id", "touch_id"),
     ("lead_id", "date_kind", "model", *_ORIGIN, "lead_magnet", "deals", "credited_amount", "credited_cost", *_RATE),
 )
 OPPORTUNITIES = Records(
     "opportunity",
-    "base_opportunity_records",
+    "records_opportunities",
     ("opportunity_id",),
     ("lead_id", "date_kind", "day", "owner_id", "team", "account_id", "stage", "status", "given_amount", *_RATE),
 )
 CALLS = Records(
     "call",
-    "base_call_records",
+    "records_calls",
     ("call_id",),
     ("lead_id", "opportunity_id", "day", "rep_id", "team", "direction", "answered", "talk_seconds"),
 )
 SPEND = Records(
     "spend",
-    "base_spend_records",
+    "records_spend",
     ("platform", "account_id", "day", "given_campaign_id"),
     (*_ORIGIN, "platform", "given_channel", "category", "given_amount", *_RATE),
 )
 BUDGETS = Records(
-    "budget", "base_budget_records", ("campaign_id",), ("campaign_id", "campaign", "given_amount", *_RATE)
+    "budget", "records_budgets", ("campaign_id",), ("campaign_id", "campaign", "given_amount", *_RATE)
 )
-CHECKED = Records("checked", "base_checked", ("check", "what", "id"), ())
-TARGETS = Records("target", "base_target_records", ("metric", "scope", "month"), ("metric", "scope", "month"))
+CHECKED = Records("checked", "records_checked", ("check", "what", "id"), ())
+TARGETS = Records("target", "records_targets", ("metric", "scope", "month"), ("metric", "scope", "month"))
 
 _DEFAULT = "model = (SELECT attribution_model FROM base_settings)"
 _CLOSED, _COHORT = "date_kind = 'closed'", "date_kind = 'cohort'"

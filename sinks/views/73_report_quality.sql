@@ -17,9 +17,9 @@ FROM (
         'amounts_without_rate', 'dead_letters_of_the_last_24_h', 'roots_with_many_documents']) AS check) AS checks
 LEFT ANY JOIN (
     SELECT
-        base_checked.check AS check, count() AS records, countIf(fails) AS failing,
+        records_checked.check AS check, count() AS records, countIf(fails) AS failing,
         groupArraySortedIf(5)(id, fails) AS sample_ids
-    FROM base_checked
-    GROUP BY base_checked.check) AS results
+    FROM records_checked
+    GROUP BY records_checked.check) AS results
     ON results.check = checks.check
 SETTINGS join_use_nulls = 0

@@ -257,7 +257,7 @@ def _add_conditions(query: _Query, columns: Sequence[str], where: Iterable[str])
 
 def _offered(views: Sequence[View]) -> list[View]:
     """Leave out the views that others are made of."""
-    return [view for view in views if not view.name.startswith(("base_", "recomputed_"))]
+    return [view for view in views if not view.name.startswith(("base_", "records_", "recomputed_"))]
 
 
 def find_view(views: Sequence[View], name: str) -> View:
