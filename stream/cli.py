@@ -44,6 +44,7 @@ for _name, _function in {
     "send": "send:send",
     "wait": "wait:wait",
     "report": "report:report",
+    "explain": "explain:explain",
     "sql": "sql:sql",
     "status": "status:status",
     "audit": "audit:audit",
