@@ -10,6 +10,7 @@ import io
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,21 +21,24 @@ import msgspec
 from aiohttp import web
 from markupsafe import Markup
 
-from sinks.figures import REPORTS
 from sinks.views import View, load_views
+from stream.figures import REPORTS, Figures
+from stream.flow import kind_of as kind_of_entity
 from stream.page import access, boards, charts, tables
 from stream.page.access import Access
 from stream.page.assets import Assets
 from stream.page.boards import Asked
 from stream.page.catalog import MENU, PAGES, Page, title_of
 from stream.page.filters import BadRequest, Filters
-from stream.page.format import Format, kind_of, name_of, plain
+from stream.page.format import MISSING, Format, kind_of, kind_of_measure, name_of, plain
 from stream.page.live import Live
 from stream.page.periods import GRAINS, PRESETS, span_text
 from stream.page.reading import Reader, State, Unavailable
-from stream.page.records import LABELS, MOST_ROWS, NAMES, PAGE_ROWS, Part, records
+from stream.page.record import explained
+from stream.page.records import LABELS, MOST_ROWS, NAMES, PAGE_ROWS, Group, records
 from stream.page.summary import Choice, Summary, summarize
 from stream.page.tables import Shown
+from stream.provenance import Said
 from stream.settings import MODELS, Settings
 
 FORM_BYTES = 4096
@@ -80,6 +84,7 @@ def make_app(settings: Settings) -> web.Application:
     for path, template, board in BOARDS:
         app.router.add_get(path, site.board(path, template, board))
     app.router.add_get("/opportunity-list.csv", site.opportunity_list_csv)
+    app.router.add_get("/record", site.record)
     app.router.add_get("/events", site.live.stream)
     app.router.add_get("/static/{version}/{name:.+}", site.assets.serve)
     app.router.add_get("/login", site.login_form)
@@ -239,26 +244,33 @@ class Site:
     async def overview(self, request: web.Request) -> web.Response:
         """`GET /`: the numbers a day begins with."""
         filters, state = await self._asked(request)
-        shown = self._shown(filters, state, {})
-        names = ("profitability", "leads_by_channel", "funnel", "calls", "opportunities", "campaign_revenue")
+        names = ("profitability", "funnel", "opportunities", "calls")
         pipeline, *found = await asyncio.gather(
             self._summary("pipeline", replace(filters, where={"status": ("open",)}), state),
             *(self._summary(name, filters, state) for name in names),
         )
         of = dict(zip(names, found, strict=True))
+
+        def shown(name: str) -> Shown:
+            return self._shown(filters, state, self._meanings(REPORTS[name]))
+
+        def bars(name: str, measure: str, key: str) -> charts.Bars | None:
+            return tables.bar_chart(replace(PAGES[name], bars=(measure, key)), of[name], shown(name))
+
         picked = (
             ("profitability", ("revenue", "spend", "roas", "contribution")),
-            ("leads_by_channel", ("leads", "customers")),
+            ("funnel", ("leads", "customers")),
             ("opportunities", ("win_rate",)),
             ("calls", ("answer_rate",)),
         )
         tiles = [
             tile
             for name, columns in picked
-            for tile in tables.tiles(replace(PAGES[name], tiles=columns), of[name], shown)
+            for tile in tables.tiles(replace(PAGES[name], tiles=columns), of[name], shown(name))
         ]
         of_pipeline = {"estimated_revenue": "Open pipeline", "weighted_revenue": "Weighted pipeline"}
-        tiles += tables.tiles(replace(PAGES["pipeline"], tiles=tuple(of_pipeline)), pipeline, shown, of_pipeline)
+        page = replace(PAGES["pipeline"], tiles=tuple(of_pipeline))
+        tiles += tables.tiles(page, pipeline, shown("pipeline"), of_pipeline)
         return await self._page(
             request,
             "overview.html",
@@ -268,18 +280,17 @@ class Site:
             keys=(),
             choice=of["profitability"].choice,
             tiles=tiles,
-            lines=tables.lines(("revenue", "spend"), of["profitability"], shown, state.today),
-            bars=tables.bar_chart(PAGES["campaign_revenue"], of["campaign_revenue"], shown),
-            channels=tables.bar_chart(PAGES["leads_by_channel"], of["leads_by_channel"], shown),
+            lines=tables.lines(("revenue", "spend"), of["profitability"], shown("profitability"), state.today),
+            bars=bars("profitability", "revenue", "campaign_id"),
+            channels=bars("funnel", "leads", "channel"),
             steps=_steps(of["funnel"], filters),
-            meanings={},
         )
 
     async def report(self, request: web.Request) -> web.Response:
         """`GET /report/NAME`: tiles, charts and the table."""
         page = _report(request)
         filters, state = await self._asked(request)
-        shown = self._shown(filters, state, self._meanings(page))
+        shown = self._shown(filters, state, self._meanings(page.figures))
         summary, _ = await asyncio.gather(self._summary(page.report, filters, state), self._options())
         return await self._page(
             request,
@@ -306,44 +317,68 @@ class Site:
         return _csv(page.report, tables.csv_rows(page, summary, filters.sort))
 
     async def records(self, request: web.Request) -> web.Response:
-        """`GET /records/NAME/MEASURE`: what a figure counts."""
-        page, measure = _report(request), request.match_info["measure"]
+        """`GET /records/NAME/MEASURE`: what a figure is made of."""
+        figures, measure = _figures(request), request.match_info["measure"]
         filters, state = await self._asked(request)
         number = boards.page_number(request)
-        choice = Choice.of(page.figures, filters, state)
-        parts = await records(self.reader, choice, measure, page=number)
-        shown = self._shown(filters, state, self._meanings(page))
-        column = self.views[page.figures.view].columns
-        if measure not in {each.name for each in column}:
-            raise BadRequest(f"{page.figures.view} has no measure {measure}")
-        kind = await self._kind(page, measure, filters, state)
-        total = sum(part.total or 0 for part in parts)
+        choice = Choice.of(figures, filters, state)
+        groups = await records(self.reader, choice, measure, page=number)
+        shown = self._shown(filters, state, self._meanings(figures))
+        kind = _kind_of_figure(figures, measure, choice, shown.meanings)
+        total = sum(group.total or 0 for group in groups)
+        back = {"targets": "/targets", "quality": "/quality"}.get(figures.report, f"/report/{figures.report}")
         return await self._page(
             request,
             "records.html",
             title=f"{name_of(measure)}: records",
             path=request.path,
             question="",
-            keys=page.figures.keys,
+            keys=figures.keys,
             choice=choice,
-            page=page,
+            figures=figures,
+            back=back,
             figure=shown.format.value(kind, total),
             exact=plain(total),
             measure=measure,
-            parts_=[_part_table(part, kind, shown) for part in parts],
+            groups=[_group_table(group, kind, shown) for group in groups],
             names=NAMES,
             number=number,
-            pages=max((part.count + PAGE_ROWS - 1) // PAGE_ROWS for part in parts),
-            meanings={measure: shown.meanings.get(measure, "")},
+            pages=max((group.count + PAGE_ROWS - 1) // PAGE_ROWS for group in groups),
+            meaning=shown.meanings.get(measure, ""),
         )
 
     async def records_csv(self, request: web.Request) -> web.Response:
         """`GET /records/NAME/MEASURE.csv`."""
-        page, measure = _report(request), request.match_info["measure"]
+        figures, measure = _figures(request), request.match_info["measure"]
         filters, state = await self._asked(request)
-        choice = Choice.of(page.figures, filters, state)
-        parts = await records(self.reader, choice, measure, page=1, most=MOST_ROWS)
-        return _csv(f"{page.report}-{measure}", _record_rows(parts))
+        groups = await records(self.reader, Choice.of(figures, filters, state), measure, page=1, most=MOST_ROWS)
+        return _csv(f"{figures.report}-{measure}", _record_rows(groups))
+
+    async def record(self, request: web.Request) -> web.Response:
+        """`GET /record?entity=KEY`: one record, and who said what of it."""
+        state = await self.reader.state()
+        found = await explained(self.reader, request.query.get("entity", ""), state.partitions)
+        if found is None:
+            raise web.HTTPNotFound(text=f"nothing is known of {request.query.get('entity', '')[:300]}")
+        format_ = Format(state.currency, state.time_zone)
+        linked: dict[str, list[tuple[str, str]]] = {}
+        for entity in found.linked:
+            linked.setdefault(kind_of_entity(entity), []).append((entity.partition(":")[2], _record_url(entity)))
+        return await self._page(
+            request,
+            "record.html",
+            title=f"{found.kind.capitalize()} {found.name}",
+            path="/record",
+            question="",
+            keys=(),
+            choice=None,
+            record=found,
+            facts=[
+                (name, _fact_text(value, format_)) for name, value in found.facts.items() if value not in ("", None, [])
+            ],
+            linked=list(linked.items()),
+            said=[_said_row(each, found.people) for each in found.said],
+        )
 
     def board(self, path: str, template: str, read: Callable[[Asked], Awaitable[dict[str, Any]]]) -> Handler:
         """The handler of a page that is no report of the usual form."""
@@ -376,12 +411,8 @@ class Site:
     async def _summary(self, report: str, filters: Filters, state: State) -> Summary:
         return await summarize(self.reader, state, Choice.of(REPORTS[report], filters, state))
 
-    async def _kind(self, page: Page, measure: str, filters: Filters, state: State) -> str:
-        summary = await self._summary(page.report, filters, state)
-        return kind_of(measure, summary.types[measure])
-
-    def _meanings(self, page: Page) -> Mapping[str, str]:
-        return {column.name: column.meaning for column in self.views[page.figures.view].columns}
+    def _meanings(self, figures: Figures) -> Mapping[str, str]:
+        return {column.name: column.meaning for column in self.views[figures.view].columns}
 
     def _shown(self, filters: Filters, state: State, meanings: Mapping[str, str]) -> Shown:
         return Shown(Format(state.currency, state.time_zone), state.calendar, filters, meanings)
@@ -429,6 +460,47 @@ def _report(request: web.Request) -> Page:
     return PAGES[name]
 
 
+def _record_url(entity: str) -> str:
+    return f"/record?entity={quote(entity, safe='')}" if entity else ""
+
+
+def _missing(value: Any) -> bool:  # noqa: ANN401 - a column of any type
+    return value is None or value == "" or value == []
+
+
+def _fact_text(value: Any, format_: Format) -> str:  # noqa: ANN401 - a column of any type
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return format_.value("date", value) if isinstance(value, date) else plain(value)
+
+
+def _said_row(each: Said, people: Mapping[str, str]) -> Mapping[str, Any]:
+    value = people.get(each.field, "") if each.personal else each.value
+    if value is None:
+        value = "cleared"
+    return {
+        "field": each.field,
+        "value": plain(value) if not isinstance(value, list | dict) else msgspec.json.encode(value).decode(),
+        "time": each.time,
+        "source": each.source,
+        "event": each.event_id,
+        "current": each.current,
+    }
+
+
+def _kind_of_figure(figures: Figures, measure: str, choice: Choice, meanings: Mapping[str, str]) -> str:
+    if figures.report == "targets":
+        return "money" if choice.where.get("metric") == ("revenue",) else "count"
+    return kind_of_measure(measure, meanings.get(measure, ""))
+
+
+def _figures(request: web.Request) -> Figures:
+    name = request.match_info["report"]
+    if name not in REPORTS:
+        raise web.HTTPNotFound(text=f"there is no report {name}")
+    return REPORTS[name]
+
+
 def _steps(summary: Summary, filters: Filters) -> list[charts.Step]:
     figures, choice = summary.choice.figures, summary.choice
     return charts.funnel(
@@ -439,34 +511,35 @@ def _steps(summary: Summary, filters: Filters) -> list[charts.Step]:
     )
 
 
-def _part_table(part: Part, kind: str, shown: Shown) -> dict[str, Any]:
-    kinds = {name: kind_of(name, type_) for name, type_ in part.found.types.items()}
+def _group_table(group: Group, kind: str, shown: Shown) -> dict[str, Any]:
+    kinds = {name: kind_of(name, type_) for name, type_ in group.found.types.items()}
     rows = []
-    for row in part.found.rows:
+    for row in group.found.rows:
         cells = []
-        for name in part.columns:
+        for name in group.columns:
             label = row.get(LABELS.get(name, ""), "") or row[name]
-            href = f"/record?entity={quote(row['entity'], safe='')}" if name == part.columns[0] else ""
-            text = shown.format.value(kinds[name], label) if label != "" else "–"
+            entity = row["entity"] if name == group.columns[0] else ""
+            href = _record_url(entity)
+            text = shown.format.value(kinds[name], label) if label != "" else MISSING
             cells.append(tables.Cell(text, plain(row[name]), href, left=kinds[name] in {"text", "date", "flag"}))
         cells.append(tables.Cell(shown.format.value(kind, row["counted"]), plain(row["counted"])))
         rows.append(cells)
     return {
-        "family": part.family,
-        "count": part.count,
-        "heads": [(name_of(name), kinds.get(name) in {"text", "date", "flag"}) for name in part.columns],
+        "kind": group.kind,
+        "count": group.count,
+        "heads": [(name_of(name), kinds.get(name) in {"text", "date", "flag"}) for name in group.columns],
         "rows": rows,
-        "total": shown.format.value(kind, part.total),
+        "total": shown.format.value(kind, group.total),
     }
 
 
-def _record_rows(parts: Sequence[Part]) -> Iterable[list[str]]:
-    for number, part in enumerate(parts):
-        columns = list(part.found.columns)
+def _record_rows(groups: Sequence[Group]) -> Iterable[list[str]]:
+    for number, group in enumerate(groups):
+        columns = list(group.found.columns)
         if number:
             yield []
         yield columns
-        for row in part.found.rows:
+        for row in group.found.rows:
             yield [plain(row[name]) for name in columns]
 
 

@@ -10,11 +10,11 @@ from urllib.parse import quote
 from aiohttp import web
 
 from schemas import entity_key
-from sinks.figures import REPORTS
 from sinks.views import View, period_start
+from stream.figures import REPORTS
 from stream.page import tables
 from stream.page.filters import BadRequest, Filters
-from stream.page.format import kind_of, name_of, plain
+from stream.page.format import kind_of_measure, name_of, plain
 from stream.page.periods import Span
 from stream.page.reading import Reader, Rows, State
 from stream.page.summary import Choice, conditions_of
@@ -134,7 +134,7 @@ _METRICS = ("leads", "revenue", "won_deals", "calls")
 async def targets(asked: Asked) -> dict[str, Any]:
     """How far every target of the period's months has been met."""
     choice = asked.choice_of("finance")
-    metric = asked.word("metric", ("all", *_METRICS), "all")
+    metric = asked.word("show", ("all", *_METRICS), "all")
     first = choice.span.start.replace(day=1)
     found = await asked.reader.query(
         "SELECT * FROM report_targets WHERE month >= {first:Date} AND month <= {last:Date} "
@@ -166,13 +166,23 @@ def _by_month(asked: Asked, rows: Sequence[Mapping[str, Any]]) -> list[tuple[str
                 "scope": _scope_text(row["scope"]),
                 "metric": name_of(row["metric"]),
                 "target": asked.shown.format.value(kind, row["target"], digits),
-                "actual": Cell(asked.shown.format.value(kind, row["actual"], digits), plain(row["actual"]), "", key),
+                "actual": Cell(
+                    asked.shown.format.value(kind, row["actual"], digits),
+                    plain(row["actual"]),
+                    _target_url(row) if row["actual"] else "",
+                    key,
+                ),
                 "attainment": asked.shown.format.value("percent", share),
                 "width": round(min(max(share or 0, 0), 1) * 100, 1),
                 "reached": share is not None and share >= 1,
             }
         )
     return [(asked.state.calendar.label(month, "month"), found) for month, found in months.items()]
+
+
+def _target_url(row: Mapping[str, Any]) -> str:
+    where = {name: (str(row[name]),) for name in ("month", "metric", "scope")}
+    return Filters(where=where).url("/records/targets/actual")
 
 
 def _scope_text(scope: str) -> str:
@@ -253,8 +263,8 @@ async def pivot(asked: Asked) -> dict[str, Any]:
     labels = [label for names in figures.labels.values() for label in names]
     dimensions = ("(all)", *(key for key in (*figures.keys, *labels) if key != "model"))
     usual = next((label for label in labels), dimensions[-1] if len(dimensions) == 1 else dimensions[1])
-    dimension = asked.word("dimension", dimensions, usual)
-    metric = asked.word("metric", tuple(figures.measures), next(iter(figures.measures)))
+    dimension = asked.word("by", dimensions, usual)
+    metric = asked.word("measure", figures.measures, figures.measures[0])
     choice = asked.choice_of(report)
     found = await asked.reader.query(
         f"""SELECT member, period_start, sum(r.value) AS value FROM (
@@ -279,7 +289,7 @@ async def pivot(asked: Asked) -> dict[str, Any]:
         "report": report,
         "dimensions": dimensions,
         "dimension": dimension,
-        "metrics": tuple(figures.measures),
+        "metrics": figures.measures,
         "metric": metric,
         **_crossed(asked, choice, found, report, dimension, metric),
     }
@@ -287,7 +297,8 @@ async def pivot(asked: Asked) -> dict[str, Any]:
 
 def _crossed(asked: Asked, choice: Choice, found: Rows, report: str, dimension: str, metric: str) -> dict[str, Any]:
     figures = REPORTS[report]
-    kind = _kind(asked, figures.view, metric)
+    meaning = next(column.meaning for column in asked.views[figures.view].columns if column.name == metric)
+    kind = kind_of_measure(metric, meaning)
     values = {(row["member"], row["period_start"]): row["value"] for row in found.rows}
     periods = sorted({row["period_start"] for row in found.rows})[-MOST_PERIODS:]
     sums: dict[str, Any] = {}
@@ -320,12 +331,6 @@ def _crossed(asked: Asked, choice: Choice, found: Rows, report: str, dimension: 
         "total": cell(sum(sums.values()), choice.span, None),
         "more": max(len(members) - MOST_MEMBERS, 0),
     }
-
-
-def _kind(asked: Asked, view: str, metric: str) -> str:
-    """What a measure is, by its meaning: in `report_long` all have one type."""
-    meaning = next(column.meaning for column in asked.views[view].columns if column.name == metric)
-    return "money" if "reporting currency" in meaning else kind_of(metric, "Int64")
 
 
 # -- trust
@@ -377,7 +382,12 @@ def _check(asked: Asked, row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": row["check"].replace("_", " ").capitalize(),
         "records": asked.shown.format.value("count", row["records"]),
-        "failing": Cell(asked.shown.format.value("count", row["failing"]), plain(row["failing"]), "", row["check"]),
+        "failing": Cell(
+            asked.shown.format.value("count", row["failing"]),
+            plain(row["failing"]),
+            Filters(where={"check": (row["check"],)}).url("/records/quality/failing") if row["failing"] else "",
+            row["check"],
+        ),
         "share": asked.shown.format.value("percent", share),
         "width": round((share or 0) * 100, 1),
         "fails": bool(row["failing"]),

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from sinks.figures import REPORTS, Figures
+from stream.figures import REPORTS, Figures
 
 
 @dataclass(frozen=True)

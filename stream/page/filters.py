@@ -6,14 +6,19 @@ from datetime import date
 from typing import Any, Self
 from urllib.parse import urlencode
 
-from sinks.figures import REPORTS
+from stream.figures import REPORTS
 from stream.page.periods import FIRST, GRAINS, LAST, PRESETS, Calendar, Span
 
 DEFAULT_PERIOD = "90d"
 SHARED = ("channel", "campaign_id", "team")
 """Filters that go along from report to report."""
 
-KEYS = frozenset(key for figures in REPORTS.values() for key in figures.keys) | {"due_month"}
+KEYS = frozenset(
+    key
+    for figures in REPORTS.values()
+    for key in (*figures.keys, "" if figures.has_periods else figures.day)
+    if key not in {"", "model"}
+)
 """Every column that can be filtered by; the model is a choice of its own."""
 
 _MOST_VALUES = 200
@@ -52,7 +57,7 @@ class Filters:
                 continue
             if len(text) > _MOST_TEXT:
                 raise BadRequest(f"{name} is too long")
-            if name in KEYS - {"model"}:
+            if name in KEYS:
                 where.setdefault(name, []).append(value)
             elif name in {"from", "to"}:
                 values["start" if name == "from" else "end"] = _day(name, text)

@@ -102,6 +102,15 @@ def kind_of(column: str, type_: str) -> str:
     return "money" if re.search(r"Decimal\(\d+, 4\)", type_) else "count"
 
 
+def kind_of_measure(measure: str, meaning: str) -> str:
+    """The kind of a report's measure or ratio, by its name and what the view's file says that it means.
+
+    (An empty result does not bring the types of its columns along.)
+    """
+    kind = kind_of(measure, "Int64")
+    return "money" if kind == "count" and "reporting currency" in meaning else kind
+
+
 class Format:
     """Shows values in one reporting currency (`symbol` goes before amounts) and time zone."""
 

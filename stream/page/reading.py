@@ -37,7 +37,7 @@ SELECT
         AS manifests,
     (SELECT max(last_event_time) FROM report_freshness) AS last_event_time,
     (SELECT max(written_at) FROM report_freshness) AS written_at,
-    (SELECT max(version) FROM view_settings) AS settings_version,
+    (SELECT (max(version), argMax(partitions, version)) FROM view_settings) AS settings,
     currency, fiscal_year_start, attribution_model, time_zone, today
 FROM base_settings
 """
@@ -61,6 +61,7 @@ class State:
     currency: str
     model: str
     time_zone: str
+    partitions: int
     today: date
     calendar: Calendar
 
@@ -126,9 +127,13 @@ class Reader:
             known = self._lists[text] = (time.monotonic(), await self.query(text))
         return known[1]
 
+    async def work(self, work: Callable[[Client], _T]) -> _T:
+        """Run what reads more than once, in a thread. Raises `Unavailable`."""
+        return await self._in_thread(partial(self._with_client, work))
+
     async def _read_state(self) -> State:
         row = (await self._read(_STATE, None)).rows[0]
-        seen = repr((row["manifests"], row["settings_version"], row["today"]))
+        seen = repr((row["manifests"], row["settings"], row["today"]))
         token = hashlib.blake2b(seen.encode(), digest_size=8).hexdigest()
         if token != self._token:
             self._token = token
@@ -141,6 +146,7 @@ class Reader:
             row["currency"] or self._settings.currency,
             row["attribution_model"] or self._settings.attribution_model,
             row["time_zone"] or self._settings.time_zone,
+            row["settings"][1] or self._settings.partitions,
             row["today"],
             Calendar(row["fiscal_year_start"]),
         )
@@ -154,10 +160,16 @@ class Reader:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def _run(self, text: str, parameters: dict[str, Any]) -> Rows:
+        result = self._with_client(lambda client: client.query(text, parameters=parameters))
+        names = list(result.column_names)
+        types = dict(zip(names, (kind.name for kind in result.column_types), strict=True))
+        return Rows(names, types, [dict(zip(names, row, strict=True)) for row in result.result_rows])
+
+    def _with_client(self, work: Callable[[Client], _T]) -> _T:
         try:
             if self._client is None:
                 self._client = connect(self._settings, reader=True, max_execution_time=QUERY_SECONDS)
-            result = self._client.query(text, parameters=parameters)
+            return work(self._client)
         except ClickHouseUnusable as error:
             raise Unavailable(str(error)) from None
         except OperationalError:
@@ -168,6 +180,3 @@ class Reader:
             if error_code(error) in _NO_TABLE:
                 raise Unavailable("the database has not been migrated to this version: run sixfold migrate") from None
             raise Unavailable(f"ClickHouse says: {message_of(error)}") from None
-        names = list(result.column_names)
-        types = dict(zip(names, (kind.name for kind in result.column_types), strict=True))
-        return Rows(names, types, [dict(zip(names, row, strict=True)) for row in result.result_rows])

@@ -1,87 +1,130 @@
-"""From a figure to its records: exactly those that it counts, so that their amounts add up to it."""
+"""From a figure to its records: exactly those that it is made of (`stream/recipes.py`), so that they add up to it."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sinks.figures import FAMILIES, Counted
+from stream.explain import documents_of
 from stream.page.filters import BadRequest
 from stream.page.reading import Reader, Rows
-from stream.page.summary import Choice, conditions_of
+from stream.page.summary import Choice
+from stream.recipes import RECIPES, Part, Records
 
 PAGE_ROWS = 100
 MOST_ROWS = 100_000
 """In CSV."""
 
 SHOWN: Mapping[str, tuple[str, ...]] = {
-    "leads": ("record", "created_at", "channel", "source", "campaign_id", "reached_stage", "owner_id"),
-    "credits": ("opportunity_id", "day", "lead_id", "touch_id", "channel", "source", "campaign_id"),
-    "spend": ("record", "day", "platform", "campaign_id", "category", "amount", "currency"),
-    "opportunities": (
-        "record",
-        "owner_id",
-        "stage",
-        "status",
-        "created_day",
-        "closed_day",
-        "due_date",
-        "amount",
-        "currency",
-    ),
-    "calls": ("record", "started_at", "rep_id", "direction", "status", "talk_seconds", "lead_id"),
+    "lead": ("lead_id", "day", "channel", "source", "campaign_id", "reached_stage"),
+    "credit": ("opportunity_id", "day", "lead_id", "touch_id", "channel", "source", "campaign_id"),
+    "spend": ("day", "platform", "campaign_id", "category", "given_amount", "currency"),
+    "opportunity": ("opportunity_id", "day", "owner_id", "stage", "status", "given_amount", "currency"),
+    "call": ("call_id", "day", "rep_id", "direction", "lead_id", "answered", "talk_seconds"),
+    "budget": ("campaign_id", "day", "given_amount", "currency"),
+    "target": ("scope", "month", "metric"),
+    "checked": ("id", "what"),
 }
-"""What is shown of a record of each family."""
+"""What is shown of a record of each kind, the name first."""
 
 NAMES = {
-    "leads": ("lead", "leads"),
-    "credits": ("credit of a won deal", "credits of won deals"),
+    "lead": ("lead", "leads"),
+    "credit": ("credit of a won deal", "credits of won deals"),
     "spend": ("spend figure", "spend figures"),
-    "opportunities": ("opportunity", "opportunities"),
-    "calls": ("call", "calls"),
+    "opportunity": ("opportunity", "opportunities"),
+    "call": ("call", "calls"),
+    "budget": ("budget", "budgets"),
+    "target": ("target", "targets"),
+    "checked": ("record", "records"),
 }
 LABELS = {"campaign_id": "campaign", "owner_id": "owner", "rep_id": "rep"}
 
 
 @dataclass(frozen=True)
-class Part:
-    """The records of one family that a figure counts: how many, their sum, and a page of them by size."""
+class Group:
+    """The records of one kind that a figure is made of: how many, their sum, and a page of them by size.
 
-    family: str
+    Rows have the shown columns, `entity`, and `counted`: what a record adds.
+    """
+
+    kind: str
     columns: Sequence[str]
     count: int
     total: Any
     found: Rows
 
 
-async def records(reader: Reader, choice: Choice, measure: str, *, page: int, most: int = PAGE_ROWS) -> list[Part]:
-    """The records of a measure under the filters of `choice`. Raises `BadRequest`, `Unavailable`."""
-    counted = choice.figures.measures.get(measure)
-    if counted is None:
-        raise BadRequest(f"{choice.figures.view} has no measure {measure}")
-    if not counted:
-        raise BadRequest(f"{measure} is no sum of records: it comes with the campaign")
-    return list(await asyncio.gather(*(_part(reader, choice, each, page, most) for each in counted)))
+async def records(reader: Reader, choice: Choice, measure: str, *, page: int, most: int = PAGE_ROWS) -> list[Group]:
+    """The records of a measure under the filters of `choice`, by kind. Raises `BadRequest`, `Unavailable`."""
+    view = choice.figures.view
+    parts = RECIPES[view].columns.get(measure)
+    if parts is None:
+        raise BadRequest(f"{view} has no measure {measure}")
+    kinds: dict[str, list[Part]] = {}
+    for part in parts:
+        kinds.setdefault(part.records.kind, []).append(part)
+    return list(await asyncio.gather(*(_group(reader, choice, each, page, most) for each in kinds.values())))
 
 
-async def _part(reader: Reader, choice: Choice, counted: Counted, page: int, most: int) -> Part:
-    family = FAMILIES[counted.family]
-    amount = counted.amount.replace("$model", choice.model)
-    conditions, values = conditions_of({counted.keys.get(key, key): chosen for key, chosen in choice.where.items()})
-    conditions += [counted.where, f"({amount}) != 0"]
-    if choice.figures.has_periods:
-        conditions.append(f"{counted.day} >= {{start:Date}} AND {counted.day} <= {{end:Date}}")
-        values |= {"start": choice.span.start, "end": choice.span.end}
-    columns = SHOWN[counted.family]
-    labels = [LABELS[column] for column in columns if column in LABELS]
-    source = f"FROM {family.view} WHERE {' AND '.join(conditions)}"
-    shown = ", ".join(dict.fromkeys(("record", "entity", *columns, *labels)))
+async def _group(reader: Reader, choice: Choice, parts: Sequence[Part], page: int, most: int) -> Group:
+    kind = parts[0].records
+    columns = SHOWN[kind.kind]
+    needed = tuple(dict.fromkeys((*columns, *kind.identity, *_labels(columns), *_for_entity(kind), "root")))
+    values: dict[str, Any] = {}
+    source = " UNION ALL ".join(_select(choice, part, needed, values) for part in parts)
+    if len(parts) > 1:  # a deal adds its revenue and takes off its cost: one record
+        source = f"SELECT {', '.join(needed)}, sum(counted) AS counted FROM ({source}) GROUP BY ALL HAVING counted != 0"
     found, total = await asyncio.gather(
         reader.query(
-            f"SELECT {shown}, {amount} AS counted {source} "
-            f"ORDER BY abs(counted) DESC, record LIMIT {most:d} OFFSET {(page - 1) * most:d}",
+            f"SELECT * FROM ({source}) ORDER BY abs(counted) DESC, {', '.join(kind.identity)} "  # noqa: S608 - names of ours
+            f"LIMIT {most:d} OFFSET {(page - 1) * most:d}",
             values,
         ),
-        reader.query(f"SELECT count() AS records, sum({amount}) AS total {source}", values),
+        reader.query(f"SELECT count() AS records, sum(counted) AS total FROM ({source})", values),  # noqa: S608 - names of ours
     )
-    return Part(counted.family, columns, total.rows[0]["records"], total.rows[0]["total"], found)
+    rows = [{**row, "entity": _entity(kind, row)} for row in found.rows]
+    return Group(
+        kind.kind,
+        columns,
+        total.rows[0]["records"],
+        total.rows[0]["total"],
+        Rows([*found.columns, "entity"], {**found.types, "entity": "String"}, rows),
+    )
+
+
+def _select(choice: Choice, part: Part, columns: Sequence[str], values: dict[str, Any]) -> str:
+    """What one part adds, record by record, under the conditions of the figure."""
+    conditions = [f"({part.value}) != 0", *([part.where] if part.where else [])]
+    where = dict(choice.where)
+    if choice.figures.has_model:
+        where["model"] = (choice.model,)
+    for number, (key, chosen) in enumerate(where.items()):
+        conditions.append(f"has({{where_{number}:Array(String)}}, ifNull(toString({part.keys.get(key, key)}), ''))")
+        values[f"where_{number}"] = list(chosen)
+    if choice.figures.has_periods:
+        day = part.keys.get("day", "day")
+        conditions.append(f"{day} >= {{start:Date}} AND {day} <= {{end:Date}}")
+        values |= {"start": choice.span.start, "end": choice.span.end}
+    source = part.records.view
+    if part.array_join:
+        # the function: an ARRAY JOIN clause over the view's own is an error in the engine (its names meet)
+        array, _, name = part.array_join.rpartition(" AS ")
+        source = f"(SELECT *, arrayJoin({array}) AS {name} FROM {source})"  # noqa: S608 - names of ours
+    return (
+        f"SELECT {', '.join(columns)}, toDecimal256({part.value}, 32) AS counted FROM {source} "  # noqa: S608 - names of ours
+        f"WHERE {' AND '.join(conditions)}"
+    )
+
+
+def _labels(columns: Sequence[str]) -> list[str]:
+    return [LABELS[column] for column in columns if column in LABELS]
+
+
+def _for_entity(kind: Records) -> tuple[str, ...]:
+    return ("lead_id",) if "lead_id" in kind.facts else ()
+
+
+def _entity(kind: Records, row: Mapping[str, Any]) -> str:
+    """The key of the record itself, '' for what has none."""
+    texts = {name: str(row[name]) for name in (*kind.identity, *_for_entity(kind))}
+    return next(iter(documents_of(kind.kind, texts, texts, str(row["root"]))), "")

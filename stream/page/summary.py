@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from sinks.figures import Figures
 from sinks.views import period_start
+from stream.figures import Figures
 from stream.page.filters import Filters
 from stream.page.periods import Calendar, Span
 from stream.page.reading import Reader, Rows, State
@@ -51,15 +51,16 @@ class Choice:
 class Summary:
     """The figures. A row has the keys, labels, measures, ratios, shares and single columns of the report.
 
-    `periods` are (first day, row); `rows` are those of the table, with `period_start` where they are split.
+    `periods` are (first day, row); `rows` are those of the table, with `period_start` where they are split; `single`
+    says whether single columns were read.
     """
 
     choice: Choice
-    types: Mapping[str, str]
     total: Row
     before: Row | None
     periods: Sequence[tuple[date, Row]]
     rows: Sequence[Row]
+    single: bool
 
 
 def table_keys(figures: Figures) -> list[str]:
@@ -94,9 +95,8 @@ async def summarize(reader: Reader, state: State, choice: Choice) -> Summary:
                 **{name: own.get(name) for name in figures.single},
             }
         )
-    types = {**main.types, **(single.types if single is not None else {})}
-    types |= dict.fromkeys(figures.shares, "Nullable(Float64)")
-    return Summary(choice, types, sets.total, sets.before, [(row["period_start"], row) for row in sets.periods], rows)
+    periods = [(row["period_start"], row) for row in sets.periods]
+    return Summary(choice, sets.total, sets.before, periods, rows, single is not None)
 
 
 class _Sets:
@@ -107,7 +107,8 @@ class _Sets:
         self.before: Row | None = None
         self.periods: list[Row] = []
         self.rows: list[Row] = []
-        empty = dict.fromkeys(found.columns) | dict.fromkeys(choice.figures.measures, 0)
+        figures = choice.figures
+        empty: Row = {**dict.fromkeys(figures.ratios), **dict.fromkeys(figures.measures, 0)}
         for row in found.rows:
             summed_periods, summed_keys = bool(row["all_periods"]), bool(row["all_keys"])
             if not row["current"]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, NamedTuple
 
-from sinks.figures import Figures
+from stream.figures import Figures
 from stream.page import charts
 from stream.page.catalog import Page
 from stream.page.filters import Filters
-from stream.page.format import MISSING, Format, kind_of, name_of, plain
+from stream.page.format import MISSING, Format, kind_of_measure, name_of, plain
 from stream.page.periods import Calendar, Span
 from stream.page.summary import Row, Summary, table_keys
 
@@ -77,7 +77,7 @@ def record_url(
     figures: Figures, measure: str, filters: Filters, span: Span, where: Mapping[str, tuple[str, ...]]
 ) -> str:
     """Where the records of a figure are; '' for one that is no sum of records."""
-    if not figures.measures.get(measure):
+    if measure not in figures.measures:
         return ""
     dated = figures.has_periods and not span.whole
     start, end = (span.start, span.end) if dated else (None, None)
@@ -89,7 +89,7 @@ def tiles(page: Page, summary: Summary, shown: Shown, titles: Mapping[str, str] 
     """The page's first numbers; `titles` where their columns' names would mislead."""
     made = []
     for column in page.tiles:
-        kind = kind_of(column, summary.types[column])
+        kind = kind_of_measure(column, shown.meanings.get(column, ""))
         value, before = summary.total[column], summary.before[column] if summary.before else None
         href = record_url(page.figures, column, shown.filters, summary.choice.span, summary.choice.where)
         cell = Cell(
@@ -122,13 +122,13 @@ def table(page: Page, summary: Summary, shown: Shown, *, every: bool = False) ->
     numbers = [
         name
         for name in (*figures.measures, *figures.ratios, *figures.shares, *figures.single)
-        if name in summary.types
+        if (summary.single or name not in figures.single)
         and name not in page.hidden
         and not (name == "unconverted" and not summary.total.get(name))
     ]
     rows = sorted_rows(page, summary, shown.filters.sort)
     kept = rows if every or shown.filters.rows == "all" else rows[:FIRST_ROWS]
-    kinds = {name: kind_of(name, summary.types[name]) for name in numbers}
+    kinds = {name: kind_of_measure(name, shown.meanings.get(name, "")) for name in numbers}
     digits = {name: shown.format.digits(row[name] for row in kept) for name in numbers if kinds[name] == "money"}
 
     def cells(row: Row, *, total: bool = False) -> list[Cell]:
@@ -186,7 +186,7 @@ def bar_chart(page: Page, summary: Summary, shown: Shown) -> charts.Bars | None:
         where = {**summary.choice.where, key: (_text(value),)}
         href = record_url(page.figures, measure, shown.filters, summary.choice.span, where)
         found.append((labels[value], total, href, f"bar.{_text(value)}"))
-    return charts.bars(measure, key, kind_of(measure, summary.types[measure]), found, MOST_BARS)
+    return charts.bars(measure, key, kind_of_measure(measure, shown.meanings.get(measure, "")), found, MOST_BARS)
 
 
 def lines(columns: Sequence[str], summary: Summary, shown: Shown, today: date) -> dict[str, Any] | None:
@@ -199,7 +199,7 @@ def lines(columns: Sequence[str], summary: Summary, shown: Shown, today: date) -
     last = max(found) if choice.span.whole else min(choice.span.end, max(today, *found))
     starts = list(shown.calendar.starts(Span(first, last), choice.grain))
     nothing = dict.fromkeys(columns, 0)
-    kinds = {name: kind_of(name, summary.types[name]) for name in columns}
+    kinds = {name: kind_of_measure(name, shown.meanings.get(name, "")) for name in columns}
     return {
         "labels": [shown.calendar.label(start, choice.grain) for start in starts],
         "short": [
@@ -243,7 +243,7 @@ def csv_rows(page: Page, summary: Summary, sort: str) -> Iterable[list[str]]:
 
 
 def _head(name: str, summary: Summary, shown: Shown, page: Page) -> Column:
-    kind = kind_of(name, summary.types[name]) if name in summary.types else "text"
+    kind = "text" if name in table_keys(page.figures) else kind_of_measure(name, shown.meanings.get(name, ""))
     sort = shown.filters.sort or f"-{'period_start' if summary.choice.split else page.lead}"
     if page.lead == "due_month" and not shown.filters.sort:
         sort = "due_month"
