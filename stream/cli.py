@@ -45,6 +45,8 @@ for _name, _function in {
     "wait": "wait:wait",
     "report": "report:report",
     "explain": "explain:explain",
+    "history": "history:app",
+    "diff": "diff:diff",
     "sql": "sql:sql",
     "status": "status:status",
     "audit": "audit:audit",

@@ -7,7 +7,7 @@ not explain is said, not hidden. Figures by attribution model are those of the d
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -127,8 +127,9 @@ class Move(NamedTuple):
 class Cause:
     """A record that moved figures.
 
-    `what`: `late` (it was not there, for a day that had passed), `gone` (deleted, or it belongs to another record now)
-    or `changed`. `changes`: column -> (then, now). `root` is the entity that counts it.
+    `what`: `late` (it was not there, and counts for a day that had passed), `new` (for a later one), `gone` (deleted,
+    or it belongs to another record now) or `changed`. `changes`: column -> (then, now). `root` is the entity that
+    counts it.
     """
 
     kind: str
@@ -458,7 +459,7 @@ def _causes(client: Client, query: _Query, most: int) -> tuple[list[Cause], int,
         count += grouped[0][-1] if grouped else 0
         contents = _contents(client, query, family, [row[0] for row in grouped])
         for record, root, moves, weight, _ in grouped:
-            causes.append((weight, _cause(query.figures, family, record, root, moves, contents)))
+            causes.append((weight, _cause(query, family, record, root, moves, contents)))
     causes.sort(key=lambda each: (-each[0], each[1].kind, str(each[1].identity)))
     return [cause for _, cause in causes[:most]], count, explained
 
@@ -520,7 +521,7 @@ def _contents(
 
 
 def _cause(
-    figures: Figures,
+    query: _Query,
     family: _Family,
     record: str,
     root: str,
@@ -529,14 +530,12 @@ def _cause(
 ) -> Cause:
     was, now = contents.get((record, False)), contents.get((record, True))
     changes = {name: (was[name], now[name]) for name in was if was[name] != now[name]} if was and now else {}
-    return Cause(
-        family.records.kind,
-        _place(record),
-        root,
-        "late" if was is None else "gone" if now is None else "changed",
-        changes,
-        [Move(name, _day(figures, day), _place(place), then, after) for name, day, place, then, after in moves],
-    )
+    told = [Move(name, _day(query.figures, day), _place(place), then, after) for name, day, place, then, after in moves]
+    order = {name: number for number, name in enumerate(query.figures.measures)}
+    told.sort(key=lambda each: (order[each.measure], str(each.day), str(each.place)))
+    passed = any(each.day is not None and each.day < query.snapshot.day for each in told)
+    what = ("late" if passed else "new") if was is None else "gone" if now is None else "changed"
+    return Cause(family.records.kind, _place(record), root, what, changes, told)
 
 
 def _settings(client: Client, snapshot: Snapshot) -> dict[str, tuple[str, str]]:
@@ -553,11 +552,3 @@ def _day(figures: Figures, day: date) -> date | None:
 
 def _place(text: str) -> Mapping[str, str]:
     return {str(name): str(value) for name, value in json.loads(text).items()}
-
-
-def explained_share(diff: Diff) -> Iterator[tuple[str, Decimal, Decimal]]:
-    """(measure, difference, what of it no record explains), for measures where that is something."""
-    for name, (was, now, explained) in diff.totals.items():
-        left = now - was - explained
-        if abs(left) > ROUNDING * max(diff.figure_count, 1):
-            yield name, now - was, left

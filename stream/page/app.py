@@ -63,6 +63,7 @@ BOARDS = (
     ("/targets", "targets.html", boards.targets),
     ("/opportunity-list", "opportunity_list.html", boards.opportunity_list),
     ("/pivot", "pivot.html", boards.pivot),
+    ("/changes", "changes.html", boards.changes),
     ("/quality", "quality.html", boards.quality),
 )
 

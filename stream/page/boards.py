@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -11,12 +11,18 @@ from aiohttp import web
 
 from schemas import entity_key
 from sinks.views import View, period_start
+from stream import history
+from stream.commands.diff import changes_text
+from stream.commands.diff import name_of as name_of_cause
+from stream.explain import documents_of
 from stream.figures import REPORTS
 from stream.page import tables
+from stream.page.catalog import title_of
 from stream.page.filters import BadRequest, Filters
 from stream.page.format import kind_of_measure, name_of, plain
 from stream.page.periods import Span
 from stream.page.reading import Reader, Rows, State
+from stream.page.records import NAMES
 from stream.page.summary import Choice, conditions_of
 from stream.page.tables import Cell, Shown
 from stream.settings import MODELS
@@ -25,6 +31,7 @@ LIST_ROWS = 100
 MOST_CSV_ROWS = 100_000
 MOST_MEMBERS = 60
 MOST_PERIODS = 60
+CHANGES = 100
 
 
 @dataclass(frozen=True)
@@ -195,7 +202,7 @@ def _scope_text(scope: str) -> str:
 _STATUSES = ("open", "won", "lost", "all")
 _LIST_COLUMNS = (
     "opportunity_id", "subject", "contact", "account", "owner", "team", "stage", "status", "due_date", "age_days",
-    "probability", "amount", "currency",
+    "probability", "amount",
 )  # fmt: skip
 _LIST_KEYS = ("owner_id", "team", "stage", "account_id")
 
@@ -219,6 +226,7 @@ async def opportunity_list(asked: Asked, *, every: bool = False) -> dict[str, An
         asked.reader.query(f"SELECT count() AS opportunities FROM opportunity_list WHERE {where}", values),  # noqa: S608 - names of ours
     )
     total = count.rows[0]["opportunities"]
+    columns = [name for name in _LIST_COLUMNS if name != "status" or status == "all"]
     return {
         "title": "Opportunity list",
         "question": asked.views["opportunity_list"].title,
@@ -230,18 +238,18 @@ async def opportunity_list(asked: Asked, *, every: bool = False) -> dict[str, An
         "count": total,
         "number": number,
         "pages": max(1, -(-total // LIST_ROWS)),
-        "heads": [(name_of(name), name not in {"age_days", "probability", "amount"}) for name in _LIST_COLUMNS],
-        "rows": [_list_row(asked, row) for row in found.rows],
+        "heads": [(name_of(name), name not in {"age_days", "probability", "amount"}) for name in columns],
+        "rows": [_list_row(asked, columns, row) for row in found.rows],
     }
 
 
-def _list_row(asked: Asked, row: Mapping[str, Any]) -> list[Cell]:
+def _list_row(asked: Asked, columns: Sequence[str], row: Mapping[str, Any]) -> list[Cell]:
     kinds = {"age_days": "count", "probability": "percent"}
     cells = []
-    for name in _LIST_COLUMNS:
+    for name in columns:
         value = row[name]
         if name == "amount":
-            cells.append(Cell(f"{value:,.2f}", plain(value)))
+            cells.append(Cell(f"{row['currency']} {value:,.2f}", plain(value)))
         elif name in kinds:
             cells.append(Cell(asked.shown.format.value(kinds[name], value), plain(value)))
         else:
@@ -325,7 +333,7 @@ def _crossed(asked: Asked, choice: Choice, found: Rows, report: str, dimension: 
         rows.append((member or "(none)", cells, cell(sums[member], choice.span, member)))
     totals = [cell(sum(values.get((member, start), 0) for member in members), spans(start), None) for start in periods]
     return {
-        "periods": [asked.state.calendar.label(start, choice.grain) for start in periods],
+        "periods": [asked.state.calendar.short(start, choice.grain) for start in periods],
         "rows": rows,
         "totals": totals if len(members) > 1 else [],
         "total": cell(sum(sums.values()), choice.span, None),
@@ -393,6 +401,99 @@ def _check(asked: Asked, row: Mapping[str, Any]) -> dict[str, Any]:
         "fails": bool(row["failing"]),
         "samples": [(sample, record_link(kind, sample) if kind else "") for sample in row["sample_ids"]],
     }
+
+
+# -- what changed
+
+
+async def changes(asked: Asked) -> dict[str, Any]:
+    """Which figures of a report moved since a snapshot, and which records moved them."""
+    there = await asked.reader.work(history.snapshots)
+    report = asked.word("report", history.KEPT, "campaign_revenue")
+    newer = asked.request.query.get("newer") == "1"
+    values: dict[str, Any] = {
+        "title": "What changed",
+        "question": "Which figures moved since a snapshot, and which late or corrected records moved them.",
+        "keys": (),
+        "choice": None,
+        "report": report,
+        "reports": {name: title_of(f"/report/{name}") for name in history.KEPT},
+        "snapshots": [
+            (each.taken_at.isoformat(), asked.shown.format.instant(each.taken_at)) for each in reversed(there)
+        ],
+        "newer": newer,
+    }
+    if not there:
+        return values
+    since = asked.word("since", [each.taken_at.isoformat() for each in there], there[-1].taken_at.isoformat())
+    grain = asked.filters.grain or "month"
+    found = await asked.reader.work(
+        lambda client: history.diff(
+            client, report, datetime.fromisoformat(since), grain=grain, newer=newer, most_figures=CHANGES
+        )
+    )
+    return values | {"since": since, "grain": grain, "found": found, **_change_rows(asked, found)}
+
+
+def _change_rows(asked: Asked, found: history.Diff) -> dict[str, Any]:
+    figures = REPORTS[found.report]
+    meanings = {column.name: column.meaning for column in asked.views[figures.view].columns}
+
+    def show(measure: str, value: Any, *, sign: bool = False) -> str:  # noqa: ANN401 - a Decimal
+        text = asked.shown.format.value(kind_of_measure(measure, meanings[measure]), value)
+        return f"+{text}" if sign and value > 0 else text
+
+    return {
+        "place_keys": [key for key in figures.keys if key not in {"model", "overdue"}],
+        "totals": [
+            {
+                "name": name_of(name),
+                "was": show(name, was),
+                "now": show(name, now),
+                "difference": show(name, now - was, sign=True),
+                "explained": show(name, explained, sign=True),
+                "left": show(name, now - was - explained, sign=True),
+                "open": abs(now - was - explained) > history.ROUNDING * found.figure_count,
+            }
+            for name, (was, now, explained) in found.totals.items()
+        ],
+        "moved": [
+            {
+                "period": asked.state.calendar.label(each.period, found.grain) if each.period else "now",
+                "place": list(each.place.values()),
+                "measure": name_of(each.measure),
+                "was": show(each.measure, each.was),
+                "now": show(each.measure, each.now),
+                "difference": show(each.measure, each.now - each.was, sign=True),
+            }
+            for each in found.figures
+        ],
+        "causes": [
+            {
+                "name": name_of_cause(each),
+                "href": f"/record?entity={quote(_entity_of(each), safe='')}",
+                "kind": NAMES[each.kind][0],
+                "what": each.what,
+                "changes": changes_text(each),
+                "moves": [
+                    f"{name_of(measure)} {show(measure, value, sign=True)}" for measure, value in _sums(each).items()
+                ],
+            }
+            for each in found.causes[:CHANGES]
+        ],
+        "shown": CHANGES,
+    }
+
+
+def _entity_of(cause: history.Cause) -> str:
+    return next(iter(documents_of(cause.kind, cause.identity, cause.identity, cause.root)), cause.root)
+
+
+def _sums(cause: history.Cause) -> dict[str, Any]:
+    sums: dict[str, Any] = {}
+    for each in cause.moves:
+        sums[each.measure] = sums.get(each.measure, 0) + each.now - each.was
+    return {measure: value for measure, value in sums.items() if value}
 
 
 def page_number(request: web.Request) -> int:

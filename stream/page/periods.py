@@ -121,6 +121,10 @@ class Calendar:
         quarter = ((start.year - year.year) * 12 + start.month - year.month) // 3 + 1
         return f"Q{quarter} {shown}"
 
+    def short(self, start: date, grain: str) -> str:
+        """The same in little room: days and weeks without their year."""
+        return f"{start.day} {start:%b}" if grain in {"day", "week"} else self.label(start, grain)
+
 
 def day_text(day: date) -> str:
     """`24 Nov 2026`."""

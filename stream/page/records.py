@@ -73,7 +73,8 @@ async def _group(reader: Reader, choice: Choice, parts: Sequence[Part], page: in
     values: dict[str, Any] = {}
     source = " UNION ALL ".join(_select(choice, part, needed, values) for part in parts)
     if len(parts) > 1:  # a deal adds its revenue and takes off its cost: one record
-        source = f"SELECT {', '.join(needed)}, sum(counted) AS counted FROM ({source}) GROUP BY ALL HAVING counted != 0"
+        names = ", ".join(needed)
+        source = f"SELECT {names}, sum(counted) AS counted FROM ({source}) GROUP BY {names} HAVING counted != 0"  # noqa: S608 - names of ours
     found, total = await asyncio.gather(
         reader.query(
             f"SELECT * FROM ({source}) ORDER BY abs(counted) DESC, {', '.join(kind.identity)} "  # noqa: S608 - names of ours

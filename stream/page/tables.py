@@ -202,10 +202,7 @@ def lines(columns: Sequence[str], summary: Summary, shown: Shown, today: date) -
     kinds = {name: kind_of_measure(name, shown.meanings.get(name, "")) for name in columns}
     return {
         "labels": [shown.calendar.label(start, choice.grain) for start in starts],
-        "short": [
-            f"{s.day} {s:%b}" if choice.grain in {"day", "week"} else shown.calendar.label(s, choice.grain)
-            for s in starts
-        ],
+        "short": [shown.calendar.short(start, choice.grain) for start in starts],
         "title": ", ".join(_within_sentence(name_of(name), index) for index, name in enumerate(columns)),
         "kind": kinds[columns[0]],
         "symbol": shown.format.symbol,
