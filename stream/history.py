@@ -207,12 +207,12 @@ def snapshots(client: Client) -> list[Snapshot]:
 
 def is_due(client: Client) -> bool:
     """Whether there are figures, and no snapshot of them of this local day."""
-    (due,) = client.query(
-        """SELECT (SELECT count() FROM history_snapshots WHERE day >= today) = 0
-            AND (SELECT max(last_event_us) FROM manifest WHERE ready) > 0
-        FROM base_settings"""
-    ).result_rows[0]
-    return bool(due)
+    (row,) = client.query(
+        """SELECT
+            (SELECT count() FROM history_snapshots WHERE day >= assumeNotNull((SELECT today FROM base_settings))),
+            (SELECT max(last_event_us) FROM manifest WHERE ready)"""
+    ).result_rows
+    return not row[0] and bool(row[1])
 
 
 def prune(client: Client, before: date) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 TICKS = 4
+_SMALLEST = 1e-6
 
 
 class Tick(NamedTuple):
@@ -56,7 +57,7 @@ class Step(NamedTuple):
 def axis(least: float, greatest: float, count: int = TICKS) -> list[float]:
     """Round values that an axis from `least` (0 or below) to `greatest` is marked with; the ends are among them."""
     least, greatest = min(least, 0.0), max(greatest, 0.0)
-    if least == greatest:
+    if greatest - least < _SMALLEST:
         return [0.0, 1.0]
     step = _nice((greatest - least) / count)
     first, last = math.floor(least / step + 1e-9), math.ceil(greatest / step - 1e-9)

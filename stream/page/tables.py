@@ -15,6 +15,7 @@ from stream.page.summary import Row, Summary, table_keys
 
 FIRST_ROWS = 25
 MOST_BARS = 12
+MOST_POINTS = 1500
 LEFT = frozenset({"text", "flag"})
 _BETTER_LOW = frozenset({"cpl", "cpa", "cpc", "missed", "lost", "lost_revenue", "avg_days_to_convert", "unconverted"})
 _NEITHER = frozenset({"spend", "spend_media", "spend_other", "cost", "avg_talk_seconds", "calls", "visitors"})
@@ -197,7 +198,7 @@ def lines(columns: Sequence[str], summary: Summary, shown: Shown, today: date) -
         return None
     first = max(choice.span.start, min(found)) if choice.span.whole else choice.span.start
     last = max(found) if choice.span.whole else min(choice.span.end, max(today, *found))
-    starts = list(shown.calendar.starts(Span(first, last), choice.grain))
+    starts = list(shown.calendar.starts(Span(first, last), choice.grain))[-MOST_POINTS:]
     nothing = dict.fromkeys(columns, 0)
     kinds = {name: kind_of_measure(name, shown.meanings.get(name, "")) for name in columns}
     return {
