@@ -3,12 +3,13 @@ PYTHON ?= python3
 PYTEST ?= .venv/bin/pytest
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help demo test lint bench deep docs-events docs-metrics lock
+.PHONY: help demo test browser lint bench deep docs-events docs-metrics lock
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo [ONCE=1]  start everything on this machine, with an invented company's quarter"
 	@echo "make test           all tests (needs Java 17 and Maven: a real Apache Kafka is among them)"
+	@echo "make browser        Chromium and the accessibility checker, for tests/e2e (part of make test; apt needs root)"
 	@echo "make lint           ruff and mypy"
 	@echo "make bench          what the worker costs an event, for 100k, 300k and 1M events"
 	@echo "make deep           the simulation with 100,000 cases"
@@ -28,8 +29,21 @@ help:
 demo: .venv/.installed
 	.venv/bin/sixfold demo $(if $(ONCE),--once)
 
-test: .venv/.installed
+test: .venv/.installed browser
 	$(PYTEST)
+
+# Debian's Chromium: playwright's own is not fetched. A newer one, or one elsewhere: CHROMIUM=/path make test
+CHROMIUM ?= /usr/bin/chromium
+browser: tests/e2e/node_modules/axe-core/axe.min.js
+	@test -x $(CHROMIUM) || { \
+		echo "installing Chromium by apt-get"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+			chromium fonts-dejavu-core >/dev/null; } || \
+		{ echo "Chromium is missing, and apt-get (as root) cannot install it: set CHROMIUM to another"; exit 1; }
+
+tests/e2e/node_modules/axe-core/axe.min.js: tests/e2e/package-lock.json
+	npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund --silent
+	touch $@
 
 lint: .venv/.installed
 	.venv/bin/ruff check .

@@ -133,7 +133,7 @@ def table(page: Page, summary: Summary, shown: Shown, *, every: bool = False) ->
     digits = {name: shown.format.digits(row[name] for row in kept) for name in numbers if kinds[name] == "money"}
 
     def cells(row: Row, *, total: bool = False) -> list[Cell]:
-        place = "total" if total else "/".join(str(row[key]) for key in columns)
+        place = "sum" if total else "/".join(str(row[key]) for key in columns)
         span, where = choice.span, dict(choice.where)
         if not total:
             where |= {key: (_text(row[key]),) for key in keys}
