@@ -64,12 +64,20 @@ def axis(least: float, greatest: float, count: int = TICKS) -> list[float]:
     return [number * step for number in range(first, last + 1)]
 
 
-def bars(measure: str, label: str, kind: str, found: Sequence[tuple[str, Any, str, str]], most: int) -> Bars:
-    """Draw (label, value, address, key) by size, the greatest `most` of them; zeros have no bar."""
+def bars(
+    measure: str,
+    label: str,
+    kind: str,
+    found: Sequence[tuple[str, Any, str, str]],
+    most: int,
+    *,
+    by_size: bool = True,
+) -> Bars:
+    """Draw (label, value, address, key), the greatest `most` of them, by size or in their order; zeros have no bar."""
     shown = [each for each in found if each[1]]
-    shown.sort(key=lambda each: (-abs(each[1]), each[0]))
     rest = len(shown) - most
-    shown = sorted(shown[:most], key=lambda each: (-each[1], each[0]))
+    kept = sorted(shown, key=lambda each: (-abs(each[1]), each[0]))[:most]
+    shown = sorted(kept, key=lambda each: (-each[1], each[0])) if by_size else [each for each in shown if each in kept]
     marks = axis(min((float(each[1]) for each in shown), default=0), max((float(each[1]) for each in shown), default=0))
     low, width = marks[0], marks[-1] - marks[0]
 

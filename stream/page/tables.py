@@ -183,11 +183,13 @@ def bar_chart(page: Page, summary: Summary, shown: Shown) -> charts.Bars | None:
         sums[row[key]] = sums.get(row[key], 0) + row[measure]
         labels[row[key]] = label_of(page.figures, key, row, shown.format)
     found = []
-    for value, total in sums.items():
+    for value in sorted(sums, key=lambda value: (value is None, str(value))):
         where = {**summary.choice.where, key: (_text(value),)}
         href = record_url(page.figures, measure, shown.filters, summary.choice.span, where)
-        found.append((labels[value], total, href, f"bar.{_text(value)}"))
-    return charts.bars(measure, key, kind_of_measure(measure, shown.meanings.get(measure, "")), found, MOST_BARS)
+        found.append((labels[value], sums[value], href, f"bar.{_text(value)}"))
+    kind = kind_of_measure(measure, shown.meanings.get(measure, ""))
+    # months stand in their order, all else by size
+    return charts.bars(measure, key, kind, found, MOST_BARS, by_size=key != page.figures.day)
 
 
 def lines(columns: Sequence[str], summary: Summary, shown: Shown, today: date) -> dict[str, Any] | None:

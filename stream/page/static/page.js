@@ -39,7 +39,7 @@ function draw() {
   const options = {
     width: box.clientWidth,
     height: 226,
-    padding: [8, 22, 0, 0],
+    padding: [8, 30, 0, 0],
     cursor: { y: false, points: { size: 7 } },
     scales: { x: { time: false, range: () => (x.length > 1 ? [0, x.length - 1] : [-1, 1]) },
               y: { range: (_, least, greatest) => (least === greatest && !least ? [0, 1] : uPlot.rangeNum(Math.min(0, least), Math.max(0, greatest), 0.08, true).map((edge, at) => (at === 0 && least >= 0 ? 0 : edge))) } },
@@ -49,7 +49,7 @@ function draw() {
         values: (_, at) => at.map((index) => data.short[index] ?? "") },
       { ...axis, size: 56, values: (_, values) => values.map((value) => short(data.kind, data.symbol, value)) },
     ],
-    series: [{ label: "Period", value: (_, at) => (at === null || at === undefined ? "" : data.labels[at]) }, ...series],
+    series: [{ label: "", value: (_, at) => (at === null || at === undefined ? "" : data.labels[at]) }, ...series],
   };
   drawn = { text, width: box.clientWidth, chart: new uPlot(options, [x, ...data.series.map((each) => each.values)], box) };
 }
@@ -118,7 +118,7 @@ function trouble(text) {
   const dot = document.getElementById("dot");
   if (!line || !dot) return;
   line.hidden = !text;
-  line.textContent = text ? `${text} The figures shown are those of before.` : "";
+  line.textContent = text ? `${text.replace(/\.?$/, ".")} The figures shown are those of before.` : "";
   dot.className = text ? "dot away" : "dot live";
 }
 
