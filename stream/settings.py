@@ -196,6 +196,9 @@ class Settings(BaseSettings):
     clickhouse_ca_file: Path | None = Field(
         default=None, description="PEM file of the authorities that ClickHouse's certificate must be of; the system's"
     )
+    clickhouse_timeout: float = Field(
+        default=120, gt=0, le=3600, description="seconds after which a worker gives an answer up and asks again"
+    )
     data: Path = Field(default=DATA, description="directory of the embedded stack: its data, journal and addresses")
     gateway_url: Annotated[str, AfterValidator(_web_address)] | None = Field(
         default=None, description="HTTP address that takes events in; without one they are produced to Kafka"
