@@ -18,7 +18,7 @@ def differences(view: str, shown: Sequence[Row], wanted: Sequence[Row]) -> list[
     Rows are matched by their columns without figures. A row in which nothing was counted may be there or not.
     """
     if not wanted:
-        return [f"{view}: unexpected row {row}" for row in shown if not _nothing(row, row)]
+        return [f"{view}: unexpected row {row}" for row in shown]
     keys = [name for name, value in wanted[0].items() if name not in _figures(wanted)]
     found: list[str] = []
     mine = {tuple(_plain(row[name]) for name in keys): row for row in wanted}
@@ -33,10 +33,10 @@ def differences(view: str, shown: Sequence[Row], wanted: Sequence[Row]) -> list[
     for key in sorted(mine.keys() | theirs.keys(), key=str):
         at = ", ".join(f"{name}={value}" for name, value in zip(keys, key, strict=True))
         if key not in theirs:
-            if not _nothing(mine[key], mine[key]):
+            if not _nothing(mine[key], keys):
                 found.append(f"{view}: no row {at}; wanted {_shown(mine[key], keys)}")
         elif key not in mine:
-            if not _nothing(wanted[0], theirs[key]):
+            if not _nothing(theirs[key], keys):
                 found.append(f"{view}: unexpected row {at}: {_shown(theirs[key], keys)}")
         else:
             found += [
@@ -56,13 +56,14 @@ def _figures(rows: Sequence[Row]) -> set[str]:
     }
 
 
-def _nothing(like: Row, row: Row) -> bool:
-    figures = [row[name] for name, value in like.items() if isinstance(value, Near) or value is None]
-    return all(
-        figure is None or (figure.value if isinstance(figure, Near) else figure) == 0
-        for figure in figures
-        if not isinstance(figure, str)
-    )
+def _nothing(row: Row, keys: Sequence[str]) -> bool:
+    """Whether all figures of a row are nothing, or may have been rounded to it."""
+    for name, figure in row.items():
+        if name not in keys and figure is not None and figure is not ANY:
+            value, tolerance = figure if isinstance(figure, Near) else (figure, 0)
+            if abs(value) > tolerance:
+                return False
+    return True
 
 
 def _plain(value: Any) -> Any:

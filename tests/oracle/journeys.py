@@ -342,7 +342,8 @@ class Journeys:
             if lead in group.members:
                 at = touch.get("at")
                 said.append((at if at is not None else min(touch.seen), True, lead, touch_id, touch))
-        said.sort(key=lambda each: (each[0], each[1], each[2].encode() if not each[1] else b"", each[3].encode()))
+        # own touches by lead, recorded ones by touch; one touch id under two leads: by lead
+        said.sort(key=lambda each: (each[0], each[1], each[3].encode(), each[2].encode()))
         first = next((entity for *_, entity in said if has_origin(entity, self.config)), None)
         inherited = Origin("direct", NONE, NONE, NONE) if first is None else origin_of(first, self.config)
         for at, recorded, lead, touch_id, entity in said:

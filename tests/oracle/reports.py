@@ -611,7 +611,7 @@ class Reports:
         for spend in self.journeys.spend:
             key = (spend.day, self._campaign(spend.origin))
             self._add_spend(totals, key, spend.units, spend.currency, spend.day)
-        return [(*key, row) for key, row in totals.rows.items()]
+        return [(*key, row) for key, row in totals.rows.items() if any(figure.value for figure in row.values())]
 
     # -- 7
 
