@@ -15,11 +15,27 @@ Data = dict[str, Any]
 
 CURRENCIES = ("USD", "EUR", "SEK", "GBP", "JPY")
 CAMPAIGNS = ("k1", "k2", "K3", "spring sale", "k5")
-REPS = ("r1", "r2", "r3", "9")
+REPS = ("r1", "r2", "r3", 9)
 ACCOUNTS = ("a1", "a2", "a3")
-LEAD_STAGES = ("tofu", "MQL", "SQL", "Klient", "mofu", "bofu", "customer", "odd", None)
-DEAL_STAGES = ("Proposal", "Contract", "proposal", None)
-AMOUNTS = ("100.00", "0.01", "0.0001", "33.3333", "1e3", 1250, "-250.5", "0", "99999.9999", 7, "12345.67", "1000003")
+LEAD_STAGES = ("tofu", "MQL", "SQL", "Klient", "mofu", "bofu", "customer", "odd", "", None)
+DEAL_STAGES = ("Proposal", "Contract", "proposal", "SQL", "", None)
+AMOUNTS = (
+    "100.00",
+    "0.01",
+    "0.0001",
+    "0.0003",
+    "33.3333",
+    "1e3",
+    1250,
+    "-250.5",
+    "0",
+    "99999.9999",
+    7,
+    "12345.67",
+    "1000003",
+)
+#: so large that a float would lose digits
+HUGE = "99999999999999.9999"
 
 
 def config(seed: int) -> Config:
@@ -51,7 +67,9 @@ class Company:
         self.rng = random.Random(f"company {seed}")
         self.size = size
         # around a change of clocks, of month, and of the fiscal years above
-        self.start = datetime(*self.rng.choice([(2026, 3, 27), (2025, 10, 24), (2025, 12, 29), (2026, 3, 7)]), tzinfo=UTC)
+        self.start = datetime(
+            *self.rng.choice([(2026, 3, 27), (2025, 10, 24), (2025, 12, 29), (2026, 3, 7)]), tzinfo=UTC
+        )
         self.leads: list[Any] = [f"l{number}" for number in range(size)] + [42, "ü/5", "a b,c"]
         self.opportunities: list[Any] = [f"o{number}" for number in range(size)] + [7, "é:%"]
         self.calls = [f"c{number}" for number in range(size)]
@@ -68,13 +86,14 @@ class Company:
             self._spend()
         for _ in range(self.size // 3):
             self._merge()
-        for _ in range(self.size // 6):
+        for _ in range(self.size // 5):
             self._life()
         for _ in range(self.size):
             self._rate()
         for _ in range(self.size // 2):
             self._reference()
         self._journey()
+        self._groups()
         found = self.found + self.rng.sample(self.found, len(self.found) // 8)
         self.rng.shuffle(found)
         return found
@@ -114,8 +133,7 @@ class Company:
         rng = self.rng
         return rng.choice(
             [
-                {},
-                {},
+                *({} for _ in range(8)),
                 {"utm": {"source": "Google ", "medium": "CPC", "campaign": rng.choice(["K1", " Spring Sale", "gone"])}},
                 {"utm": {"source": "news", "medium": "e-mail", "campaign": rng.choice(["alias one", "k2"])}},
                 {"utm": {"source": "meta", "medium": "Paid Social"}},
@@ -139,6 +157,10 @@ class Company:
                 {"referrer": "ours.test"},
                 {"channel": " Partner "},
                 {"channel": ""},
+                {"channel": "  ", "utm": {"source": " ", "medium": "-"}},
+                {"channel": "cpc", "utm": {"source": "ÅÄÖ", "medium": "OrganicSearch"}},
+                {"referrer": "/pricing"},
+                {"referrer": "https://user:pw@news.example:8443/a?b"},
                 {"channel": "cpc", "campaign_id": rng.choice([*CAMPAIGNS, "K1", "unknown"])},
                 {"campaign_id": rng.choice([*CAMPAIGNS, "spring SALE", 77])},
                 {"utm": {"source": "a", "medium": "affiliate"}, "campaign_id": "k1"},
@@ -171,7 +193,7 @@ class Company:
                 **self._some(
                     0.3,
                     stage=LEAD_STAGES,
-                    lead_magnet=["ebook", "webinar", None],
+                    lead_magnet=["ebook", "webinar", "", None],
                     owner_id=[*REPS, None],
                     account_id=[*ACCOUNTS, None],
                     name=["Ann"],
@@ -184,7 +206,7 @@ class Company:
         for _ in range(self.rng.choice((1, 2, 9))):
             data = {
                 "touch_id": self.rng.choice(["t1", "t2", "t3", "t4", 5, "ü"]),
-                "lead_id": self.rng.choice(self.leads[: self.size // 2] + self.leads[-3:]),
+                "lead_id": self.rng.choice(self.leads[:20] + self.leads[-3:]),
                 **self._origin(),
                 **self._some(0.6, at=[self._time(30), self._time(), None]),
             }
@@ -193,7 +215,8 @@ class Company:
     def _deal(self) -> Data:
         return self._some(
             0.45,
-            lead_id=[*self.leads, None],
+            # most of them of the leads that are merged
+            lead_id=[*self.leads, *self.leads[:16] * 3, None],
             account_id=[*ACCOUNTS, None],
             contact_id=["p1", None],
             contact=["Bo Ek", None],
@@ -201,7 +224,7 @@ class Company:
             amount=[*AMOUNTS, *AMOUNTS, None],
             cost=["1.0001", 20, "3e1", None],
             currency=[*CURRENCIES, None],
-            probability=[0.25, "0.3333", 1, 0, None],
+            probability=[0.25, "0.5", "0.3333", 1, 0, None],
             stage=DEAL_STAGES,
             due_date=["2020-01-31", "2026-03-28", self._date(), "2090-02-28", None],
             created_at=[self._time(), None],
@@ -332,27 +355,27 @@ class Company:
         self._emit("crm.rep.upserted", data)
         self._emit(
             "crm.account.upserted",
-            {"account_id": rng.choice(ACCOUNTS), **self._some(0.6, name=["Acme", None], key_account=[True, False, None])},
+            {
+                "account_id": rng.choice(ACCOUNTS),
+                **self._some(0.6, name=["Acme", None], key_account=[True, False, None]),
+            },
         )
         metric = rng.choice(["answer_rate", "avg_talk_seconds", "advance_rate", "calls"])
         benchmark = {"metric": metric, "value": rng.choice(["0.5", 120, 0.333])}
-        self._emit("crm.benchmark.posted", {**benchmark, **self._some(0.7, valid_from=[self._date(), None], label=["x"])})
-        scope = rng.choice(
-            [
-                None,
-                "company",
-                "team/north",
-                "team/south",
-                *(f"rep/{rep}" for rep in REPS),
-                *(f"campaign/{campaign}" for campaign in CAMPAIGNS),
-            ]
+        self._emit(
+            "crm.benchmark.posted", {**benchmark, **self._some(0.7, valid_from=[self._date(), None], label=["x"])}
         )
-        target = {
-            "metric": rng.choice(["leads", "revenue", "won_deals", "calls"]),
-            "month": rng.choice([self._date()[:7], self._date()[:7], "2026-01"]),
-            "value": rng.choice([10, "1000.5", 0, 3]),
-        }
-        self._emit("crm.target.posted", {**target, **({} if scope is None else {"scope": scope})})
+        for _ in range(4):
+            scope = rng.choice(["company", "team/north", "team/south", "rep/r1", "rep/r2", "rep/9", "campaign/k1"])
+            if rng.random() < 0.3:
+                scope = rng.choice([f"campaign/{campaign}" for campaign in CAMPAIGNS])
+            target = {
+                "metric": rng.choice(["leads", "revenue", "won_deals", "calls"]),
+                "month": rng.choice([self._date()[:7], self._date()[:7], self._date()[:7], "2026-01"]),
+                "value": rng.choice([10, "1000.5", 0, 3]),
+            }
+            said = rng.choice([{}, {"scope": None}]) if scope == "company" and rng.random() < 0.5 else {"scope": scope}
+            self._emit("crm.target.posted", {**target, **said})
 
     def _journey(self) -> None:
         """A few leads whose calls, rises and touches lie within each other's windows."""
@@ -365,7 +388,7 @@ class Company:
 
             created = rng.choice([0, 30])
             self._emit("crm.lead.created", {"lead_id": lead, **self._origin()}, at(created))
-            for number, hours in enumerate((1, 1, 20, 24, 47)):
+            for number, hours in enumerate(rng.sample((1, 1, 20, 24, 47), rng.choice((2, 3, 5)))):
                 data: Data = {"call_id": f"{lead}-{number}", "status": "answered", "talk_seconds": 60, "rep_id": "r1"}
                 data |= {"lead_id": lead} if number % 2 else {"opportunity_id": f"{lead}-o"}
                 if rng.random() < 0.25:
@@ -379,6 +402,13 @@ class Company:
             for number in range(rng.choice((0, 1, 3, 7))):
                 touch = {"touch_id": f"n{number}", "lead_id": lead, **self._origin()}
                 self._emit("crm.touch.recorded", touch, at(rng.choice((1, 2, 24, 48, 72, 96, 24 * 30))))
+            # a long way: early touches weigh next to nothing when weights decay
+            weeks = rng.choice((0, 25, 40))
+            for number in range(weeks // 2):
+                touch = {"touch_id": f"w{number}", "lead_id": lead, **self._origin()}
+                self._emit("crm.touch.recorded", touch, at(96 - number * 24 * 14 + rng.random()))
+            large = {"opportunity_id": f"{lead}-large", "lead_id": lead, "amount": HUGE, "probability": "0.3333"}
+            self._emit(rng.choice(["crm.deal.won", "crm.opportunity.created"]), large, at(97))
             # closed, opened again with the close in the same event, and closed once more
             twice = {"opportunity_id": f"{lead}-again", "lead_id": lead, "amount": "50"}
             self._emit("crm.deal.won", {**twice, "closed_at": at(50)}, at(60))
@@ -386,3 +416,25 @@ class Company:
             self._emit(rng.choice(["crm.deal.reopened", "crm.deal.lost"]), again, at(70))
             self._emit("crm.deal.won", {"opportunity_id": f"{lead}-again"}, at(80))
             self._emit("crm.opportunity.updated", {**twice, "status": "won", "amount": "-50"}, at(90))
+
+    def _groups(self) -> None:
+        """Leads that are gone but for their deal, and leads that have their origin from the one merged into them."""
+        rng = self.rng
+        self._emit("crm.lead.created", {"lead_id": "gone", **self._origin()})
+        self._emit("crm.touch.recorded", {"touch_id": "t", "lead_id": "gone", **self._origin()})
+        self._emit("crm.lead.deleted", {"lead_id": "gone"}, sequence=9)
+        deal = {"opportunity_id": "of-gone", "lead_id": "gone", "amount": "77.7777", "campaign_id": "K1"}
+        self._emit("crm.deal.won", {**deal, **self._some(0.5, currency=CURRENCIES)})
+        self._emit("crm.call.logged", {"call_id": "of-gone", "opportunity_id": "of-gone", "status": "answered"})
+        for _ in range(2):
+            self._emit("crm.lead.created", {"lead_id": "m1", "owner_id": 9, **self._origin()})
+            self._emit("crm.lead.created", {"lead_id": "m3", "stage": "customer", **self._origin()})
+        self._emit("crm.lead.created", {"lead_id": "m2", "account_id": "a1"})
+        self._emit("crm.lead.merged", {"lead_id": "m2", "merged_ids": ["m1"]})
+        self._emit("crm.lead.merged", {"lead_id": "m1", "merged_ids": ["m3"]})
+        if rng.random() < 0.4:
+            self._emit("crm.lead.deleted", {"lead_id": "m2"})
+        for number, amount in enumerate(rng.sample(AMOUNTS, 3)):
+            lead = rng.choice(["m1", "m2", "m3"])
+            won = {"opportunity_id": f"m-{number}", "lead_id": lead, "amount": amount, "cost": "0.0005"}
+            self._emit("crm.deal.won", {**won, **self._some(0.5, currency=CURRENCIES)})

@@ -52,7 +52,7 @@ def _figures(rows: Sequence[Row]) -> set[str]:
         name
         for name in rows[0]
         # ratios that no row has
-        if all(row[name] is None for row in rows) and name not in ("due_date", "due_month", "closed_at")
+        if all(row[name] is None for row in rows) and not name.endswith(("_date", "_month", "_at", "_day"))
     }
 
 
@@ -72,6 +72,8 @@ def _plain(value: Any) -> Any:
         aware = value if value.tzinfo else value.replace(tzinfo=EPOCH.tzinfo)
         moment = aware - EPOCH
         return (moment.days * 86400 + moment.seconds) * 1_000_000 + moment.microseconds
+    if isinstance(value, list):
+        return tuple(value)
     return int(value) if isinstance(value, bool) else value
 
 

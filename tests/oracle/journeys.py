@@ -10,10 +10,10 @@ from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from tests.oracle.state import EPOCH, Entity, Moment, State
+from tests.oracle.state import UTM, Entity, Moment, State
 
 MODELS = ("first", "last", "linear", "position", "time_decay", "w_shaped")
 RANK = {"tofu": 0, "mofu": 1, "bofu": 2, "customer": 3}
@@ -63,6 +63,8 @@ class Origin(NamedTuple):
     campaign_id: str
 
 
+DIRECT = Origin("direct", NONE, NONE, NONE)
+
 # -- channels
 
 SEARCH = ("google.", "bing.com", "duckduckgo.com", "yahoo.", "ecosia.org", "baidu.com")
@@ -80,7 +82,7 @@ def _plain(text: str | None) -> str:
     return (text or "").strip().lower()
 
 
-def _squeezed(medium: str) -> str:
+def _squeezed(medium: str | None) -> str:
     return _plain(medium).replace("-", "").replace(" ", "").replace("_", "")
 
 
@@ -101,27 +103,29 @@ def referrer_of(entity: Entity, config: Config) -> str | None:
     return None if host is None or within(host, config.own_domains) else str(host)
 
 
+def _has_utm(entity: Entity) -> bool:
+    return any((entity.get(f"utm.{each}") or "").strip() for each in UTM)
+
+
 def has_origin(entity: Entity, config: Config) -> bool:
     return bool(
         (entity.get("channel") or "").strip()
-        or any(
-            (entity.get(f"utm.{each}") or "").strip() for each in ("source", "medium", "campaign", "term", "content")
-        )
+        or _has_utm(entity)
         or any((entity.get(f"click_id.{each}") or "").strip() for each in ("gclid", "msclkid", "fbclid"))
         or referrer_of(entity, config)
         or entity.get("campaign_id") is not None
     )
 
 
-def channel_of(entity: Entity, config: Config) -> str:  # noqa: C901, PLR0911, PLR0912 - the table, row by row
+def channel_of(entity: Entity, config: Config) -> str:  # noqa: C901 - the table, row by row
     given = (entity.get("channel") or "").strip()
     if given:
         return str(given)
     referrer = referrer_of(entity, config)
-    medium = _plain(entity.get("utm.medium"))
-    if medium in ("(none)", "(not set)"):
+    # the rules look at the medium without hyphens, spaces and underscores: of "-" nothing is left
+    squeezed = medium = _squeezed(entity.get("utm.medium"))
+    if medium in ("(none)", "(notset)"):
         medium = ""
-    squeezed = _squeezed(medium)
     source = _plain(entity.get("utm.source"))
     if (entity.get("click_id.gclid") or "").strip() or (entity.get("click_id.msclkid") or "").strip():
         return "cpc"
@@ -187,7 +191,7 @@ class Group:
     lead: str | None = None
     created: int = 0
     day: date = date.min
-    origin: Origin = Origin("direct", NONE, NONE, NONE)
+    origin: Origin = DIRECT
     lead_magnet: str = NONE
     owner_id: str = ""
     account_id: str | None = None
@@ -196,7 +200,8 @@ class Group:
     reached: dict[str, int] = field(default_factory=dict)
     #: the close of its first deal that is won now
     converted_at: int | None = None
-    utm_given: bool = False
+    #: whether its lead says itself by which channel or UTM it came
+    says_channel: bool = False
     stages: list[tuple[Moment, str | None]] = field(default_factory=list)
 
 
@@ -239,10 +244,11 @@ class Opportunity:
 
 
 class Credit(NamedTuple):
-    """A part of a won deal: deals in 1e-6, revenue and cost in 1e-4."""
+    """A part of a won deal: deals in 1e-6, revenue and cost in 1e-4. `touch` is None without a known lead."""
 
     opportunity: Opportunity
     model: str
+    touch: Touch | None
     origin: Origin
     lead_magnet: str
     deals: int
@@ -269,6 +275,7 @@ class Call:
 
 class Spend(NamedTuple):
     platform: str
+    account_id: str
     day: date
     category: str
     origin: Origin
@@ -277,6 +284,8 @@ class Spend(NamedTuple):
     impressions: int
     clicks: int
     visitors: int
+    #: as posted: source, medium, campaign, term, content
+    utm: tuple[str, ...]
 
 
 @dataclass
@@ -345,7 +354,7 @@ class Journeys:
         # own touches by lead, recorded ones by touch; one touch id under two leads: by lead
         said.sort(key=lambda each: (each[0], each[1], each[3].encode(), each[2].encode()))
         first = next((entity for *_, entity in said if has_origin(entity, self.config)), None)
-        inherited = Origin("direct", NONE, NONE, NONE) if first is None else origin_of(first, self.config)
+        inherited = DIRECT if first is None else origin_of(first, self.config)
         for at, recorded, lead, touch_id, entity in said:
             own = origin_of(entity, self.config)
             origin = own if recorded or has_origin(entity, self.config) else inherited
@@ -356,9 +365,10 @@ class Journeys:
         group.created = self._created(group.lead)
         group.day = self.config.day(group.created)
         group.origin = next(t.origin for t in group.touches if not t.recorded and t.lead_id == group.lead)
-        group.lead_magnet = (lead.get("lead_magnet") or "").strip() and lead.get("lead_magnet") or NONE
+        group.lead_magnet = lead.get("lead_magnet") or NONE
         group.owner_id = lead.get("owner_id") or "(unassigned)"
         group.account_id = lead.get("account_id")
+        group.says_channel = bool((lead.get("channel") or "").strip() or _has_utm(lead))
         for member in counting:
             group.stages += leads[member].history("stage")
 
@@ -420,9 +430,7 @@ class Journeys:
             if group.lead is None:
                 continue
             attached = [each for each in self.opportunities if each.group is group]
-            rises: list[tuple[int, int]] = [
-                (RANK[self.config.stage(raw)], moment.time) for moment, raw in group.stages
-            ]
+            rises: list[tuple[int, int]] = [(RANK[self.config.stage(raw)], moment.time) for moment, raw in group.stages]
             rises += [(RANK["bofu"], each.created) for each in attached]
             closes = [each.closed for each in attached if each.status == "won" and each.closed is not None]
             rises += [(RANK["customer"], close) for close in closes]
@@ -461,7 +469,7 @@ class Journeys:
         if deal.lead is None:
             u = UNATTRIBUTED
             origin = Origin(u, u, u, deal.campaign_id if deal.campaign_id is not None else u)
-            return [Credit(deal, model, origin, u, 1_000_000, deal.units, deal.cost, first=True)]
+            return [Credit(deal, model, None, origin, u, 1_000_000, deal.units, deal.cost, first=True)]
         touches = self.touches_of(deal)
         weights = _weights(model, touches, deal)
         shares = [split(whole, weights) for whole in (1_000_000, deal.units, deal.cost)]
@@ -470,6 +478,7 @@ class Journeys:
             Credit(
                 deal,
                 model,
+                touches[i],
                 touches[i].origin,
                 deal.lead.lead_magnet,
                 shares[0][i],
@@ -529,7 +538,7 @@ class Journeys:
     def spend(self) -> list[Spend]:
         found = []
         for key, entity in sorted(self.state.spend.items()):
-            platform, _account, day, campaign_id, source, medium, campaign, term, content, category = key
+            platform, account_id, day, campaign_id, source, medium, campaign, term, content, category = key
             figure = entity.get("figure")
             as_touch = Entity()
             for name, value in (
@@ -554,6 +563,7 @@ class Journeys:
             found.append(
                 Spend(
                     platform,
+                    account_id,
                     date.fromisoformat(day),
                     category,
                     origin,
@@ -562,6 +572,7 @@ class Journeys:
                     figure["impressions"],
                     figure["clicks"],
                     figure["visitors"],
+                    (source, medium, campaign, term, content),
                 )
             )
         return found
@@ -652,7 +663,7 @@ class Campaigns:
 
 def _status(entity: Entity) -> tuple[str, int | None]:
     """The status now, and when it closed if it is closed."""
-    history = [(moment, value or "open") for moment, value in entity.history("status")]
+    history = entity.history("status")
     status = history[-1][1] if history else "open"
     if status == "open":
         return status, None
@@ -704,6 +715,3 @@ def split(whole: int, weights: list[int]) -> list[int]:
     for i in order[: whole - sum(parts)]:
         parts[i] += 1
     return parts
-
-
-EPOCH_DAY = EPOCH.date()

@@ -4,7 +4,7 @@ A view is a list of rows, column name to value; `day` stands for `period_start` 
 `Near`: an exact value, and how far the view may be off (0.0001 for each converted amount of the row).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from fractions import Fraction
@@ -28,15 +28,15 @@ class Near(NamedTuple):
         return Near(self.value + sign * other.value, self.tolerance + other.tolerance)
 
 
-class Any_:
+class Unforeseen:
     """Stands for a figure that cannot be foretold: a ratio whose denominator may be rounded to zero or not."""
 
 
-ANY = Any_()
+ANY = Unforeseen()
 ZERO = Near(Fraction(0))
 
 
-def ratio(above: Near, below: Near) -> Near | Any_ | None:
+def ratio(above: Near, below: Near) -> Near | Unforeseen | None:
     if below.value == 0 and below.tolerance == 0:
         return None
     room = abs(below.value) - below.tolerance
@@ -334,7 +334,7 @@ class Reports:
             owner_id, owner, team = self._owner_today(each.owner_id)
             account, key_account = self.journeys.account(each.account_id)
             amount = self._opportunity_money(each, each.units)
-            erased = each.id in self._erased_opportunities
+            erased = each.id in self.erased_opportunities
             rows.append(
                 {
                     "opportunity_id": each.id,
@@ -369,20 +369,25 @@ class Reports:
         return "" if found is None else str(found[-1])
 
     @cached_property
-    def _erased_opportunities(self) -> set[str]:
+    def erased_leads(self) -> set[str]:
+        """Those erased, and every lead that merges, winning or not, connect with them."""
         state = self.journeys.state
         erased = {lead for lead, entity in state.leads.items() if entity.erased}
         merges = [
-            (lead, survivor)
-            for lead, entity in state.leads.items()
-            for survivor in entity.links.get("merged_into", ())
+            (lead, survivor) for lead, entity in state.leads.items() for survivor in entity.links.get("merged_into", ())
         ]
         while True:
             more = {end for merge in merges if erased & set(merge) for end in merge} - erased
             if not more:
                 break
             erased |= more
-        return {name for name, entity in state.opportunities.items() if entity.links.get("lead_id", set()) & erased}
+        return erased
+
+    @cached_property
+    def erased_opportunities(self) -> set[str]:
+        """Those that were ever attached to one of these."""
+        opportunities = self.journeys.state.opportunities.items()
+        return {name for name, entity in opportunities if entity.links.get("lead_id", set()) & self.erased_leads}
 
     # -- 3
 
@@ -395,9 +400,7 @@ class Reports:
             self._add_cohort(totals, credit, grain, self._origin(credit.origin))
         for spend in self.journeys.spend:
             key = (self.start(spend.day, grain), *self._origin(spend.origin))
-            totals.add(
-                key, visitors=spend.visitors, clicks=spend.clicks, impressions=spend.impressions, figures=1
-            )
+            totals.add(key, visitors=spend.visitors, clicks=spend.clicks, impressions=spend.impressions, figures=1)
             if spend.category == "media":
                 self._add_spend(totals, key, spend.units, spend.currency, spend.day)
         names = (
@@ -732,28 +735,32 @@ class Reports:
             return whose == "company" or campaign == name
 
         total = ZERO
+        for day, person, campaign, figure in self._measured(metric, by_credits=whose == "campaign"):
+            if counts(day, person, campaign):
+                total = total.plus(figure)
+        return total
+
+    def _measured(self, metric: str, *, by_credits: bool) -> Iterator[tuple[date | None, str, str | None, Near]]:
+        """What adds up to an actual: its day, whose it is, of which campaign, how much."""
+        one = Near(Fraction(1))
         if metric == "leads":
             for lead in self.journeys.leads:
-                if counts(lead.day, lead.owner_id, self._campaign(lead.origin)):
-                    total = total.plus(Near(Fraction(1)))
+                yield lead.day, lead.owner_id, self._campaign(lead.origin), one
         elif metric == "calls":
             for call in self.journeys.calls:
-                lead_of = call.group if call.group is not None and call.group.lead is not None else None
-                campaign = None if lead_of is None else self._campaign(lead_of.origin)
-                if counts(call.day, call.rep_id, campaign):
-                    total = total.plus(Near(Fraction(1)))
-        elif whose == "campaign":
+                known = call.group is not None and call.group.lead is not None
+                yield call.day, call.rep_id, self._campaign(call.group.origin) if known and call.group else None, one
+        elif by_credits:
             for credit in self._default_credits:
-                if counts(credit.opportunity.closed_day, "", self._campaign(credit.origin)):
-                    amount = self._opportunity_money(credit.opportunity, credit.revenue) or ZERO
-                    deals = Near(Fraction(credit.deals, 1_000_000))
-                    total = total.plus(amount if metric == "revenue" else deals)
+                amount = self._opportunity_money(credit.opportunity, credit.revenue) or ZERO
+                deals = Near(Fraction(credit.deals, 1_000_000))
+                figure = amount if metric == "revenue" else deals
+                yield credit.opportunity.closed_day, "", self._campaign(credit.origin), figure
         else:
             for each in self.journeys.opportunities:
-                if each.status == "won" and counts(each.closed_day, each.owner_id, None):
+                if each.status == "won":
                     amount = self._opportunity_money(each, each.units) or ZERO
-                    total = total.plus(amount if metric == "revenue" else Near(Fraction(1)))
-        return total
+                    yield each.closed_day, each.owner_id, None, amount if metric == "revenue" else one
 
     # -- 10
 
@@ -810,9 +817,75 @@ class Reports:
                 for dimension in ("(all)", *dimensions):
                     member = "(all)" if dimension == "(all)" else row[dimension]
                     for metric in metrics:
-                        totals.add((name.removeprefix("report_"), row["day"], dimension, member, metric), value=row[metric])
+                        totals.add(
+                            (name.removeprefix("report_"), row["day"], dimension, member, metric), value=row[metric]
+                        )
         names = ("report", "day", "dimension", "member", "metric")
         return [{**dict(zip(names, key, strict=True)), "value": row[0]} for key, row in totals.each("value")]
+
+    # -- 12
+
+    def report_quality(self) -> list[Row]:
+        journeys = self.journeys
+        leads, opportunities, calls, spend = journeys.leads, journeys.opportunities, journeys.calls, journeys.spend
+        lead_campaigns = {self._campaign(lead.origin) for lead in leads} - {NONE}
+        spend_campaigns = {self._campaign(each.origin) for each in spend if each.units} - {NONE}
+        campaigns = (
+            lead_campaigns
+            | {self._campaign(each.origin) for each in spend}
+            | {self._campaign(touch.origin) for group in journeys.groups for touch in group.touches}
+            | {journeys.campaigns.resolve(each.campaign_id) for each in opportunities if each.campaign_id is not None}
+        ) - {NONE}
+        stages = {raw for lead in leads for _, raw in lead.stages if raw}
+        stages |= {each.stage for each in opportunities if each.stage != NONE}
+        money = [(each.id, each.currency, each.closed_day) for each in opportunities]
+        money += [
+            (
+                f"{each.platform}/{each.account_id}/{each.day}/{self._campaign(each.origin)}/{each.category}",
+                each.currency,
+                each.day,
+            )
+            for each in spend
+        ]
+        return [
+            _check("leads_without_channel_or_utm", [(lead.lead, not lead.says_channel) for lead in leads]),
+            _check("unknown_campaigns", [(each, each not in journeys.campaigns.known) for each in campaigns]),
+            _check("unmapped_stages", [(each, not self.config.mapped(each)) for each in stages]),
+            _check("opportunities_without_lead", [(each.id, each.lead is None) for each in opportunities]),
+            _check("opportunities_without_amount", [(each.id, not each.has_amount) for each in opportunities]),
+            _check("opportunities_without_due_date", [(each.id, each.due is None) for each in opportunities]),
+            _check(
+                "overdue_opportunities",
+                [(each.id, self._overdue(each)) for each in opportunities if each.status == "open"],
+            ),
+            _check(
+                "won_deals_without_amount",
+                [(each.id, not each.has_amount) for each in opportunities if each.status == "won"],
+            ),
+            _check("calls_without_lead", [(each.id, each.group is None or each.group.lead is None) for each in calls]),
+            _check("spend_without_leads", [(each, each not in lead_campaigns) for each in spend_campaigns]),
+            _check(
+                "leads_of_a_campaign_without_spend", [(each, each not in spend_campaigns) for each in lead_campaigns]
+            ),
+            _check("dead_letters_of_the_last_24_h", [("", True)] * journeys.state.rejected),
+            _check(
+                "amounts_without_rate", [(name, journeys.rate(currency, day) is None) for name, currency, day in money]
+            ),
+        ]
+
+
+def _check(name: str, looked_at: Iterable[tuple[Any, bool]]) -> Row:
+    """A check of the data: what was looked at, and whether it fails."""
+    checked = list(looked_at)
+    failing = sorted(each for each, fails in checked if fails)
+    records, failed = Near(Fraction(len(checked))), Near(Fraction(len(failing)))
+    return {
+        "check": name,
+        "records": records,
+        "failing": failed,
+        "share": ratio(failed, records),
+        "sample_ids": failing[:5],
+    }
 
 
 #: the additive measures of the views of 1..7 that have a day, and the dimensions that they are shown by
@@ -864,7 +937,7 @@ LONG: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 WITH_PERIODS = (*LONG, "report_finance", "report_expenses", "report_long")
 WITHOUT_PERIODS = (
     *("report_pipeline", "report_key_accounts", "report_forecast", "opportunity_list", "report_targets"),
-    "report_model_sensitivity",
+    *("report_model_sensitivity", "report_quality"),
 )
 
 

@@ -31,6 +31,7 @@ INSTANTS = {"created_at", "closed_at", "at", "started_at"}
 DECIMALS = {"amount", "cost", "budget", "probability", "rate", "value"}
 PERSONAL = {"name", "email", "company", "contact", "subject"}
 HISTORIES = {"stage", "status"}
+BENCHMARKS = {"answer_rate", "avg_talk_seconds", "advance_rate"}
 
 
 class Moment(NamedTuple):
@@ -102,13 +103,19 @@ class State:
     targets: dict[tuple[str, str, str], Entity] = field(default_factory=dict)
     #: (kind, id, field) -> the greatest of (time, sequence, source, id, value)
     people: dict[tuple[str, str, str], tuple[Any, ...]] = field(default_factory=dict)
+    #: events that are no events of the contract
+    rejected: int = 0
 
 
 def read(events: Iterable[bytes]) -> State:
     """Fold all events, in whatever order they come."""
     state = State()
     for raw in events:
-        _fold(state, json.loads(raw, parse_float=Decimal))
+        event = json.loads(raw, parse_float=Decimal)
+        if event["type"] == "crm.benchmark.posted" and event["data"]["metric"] not in BENCHMARKS:
+            state.rejected += 1
+        else:
+            _fold(state, event)
     return state
 
 
@@ -190,7 +197,7 @@ CALL = [
 ]
 
 
-def _fold(state: State, event: dict[str, Any]) -> None:  # noqa: C901, PLR0912 - one branch an event type
+def _fold(state: State, event: dict[str, Any]) -> None:
     moment = Moment(
         microseconds(event["time"]), int(event.get("sequence") or 0), event["source"].encode(), event["id"].encode()
     )
@@ -220,6 +227,8 @@ def _fold(state: State, event: dict[str, Any]) -> None:  # noqa: C901, PLR0912 -
             entity.seen.append(moment.time)
             if subject == "call" and "status" in data:
                 data["call_status"] = data.pop("status")
+            if subject == "opportunity" and "status" in data:
+                data["status"] = data["status"] or "open"  # null adds the default
             if kind.startswith("crm.deal."):
                 data["status"] = {"won": "won", "lost": "lost", "reopened": "open"}[what]
             _take(entity, moment, data, {"lead": LEAD, "opportunity": OPPORTUNITY, "call": CALL}[subject])
@@ -237,7 +246,9 @@ def _fold(state: State, event: dict[str, Any]) -> None:  # noqa: C901, PLR0912 -
         _fold_reference(state, subject, data, moment)
 
 
-def _fold_reference(state: State, subject: str, data: dict[str, Any], moment: Moment) -> None:
+def _fold_reference(  # noqa: C901 - one branch an event type
+    state: State, subject: str, data: dict[str, Any], moment: Moment
+) -> None:
     def put(entity: Entity, name: str, value: Any, kind: str = "") -> None:
         entity.write(name, moment, *_normal(kind or name, value))
 
