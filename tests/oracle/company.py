@@ -169,10 +169,14 @@ class Company:
 
     def _emit(self, type_: str, data: Data, time: str | None = None, **envelope: Any) -> None:
         rng = self.rng
+        few = type_ != "crm.spend.posted" and rng.random() < 0.3
+        if few and time is None:
+            # at the same moment, so that sequence, source, id and at last the value decide
+            time = (self.start + timedelta(days=4, hours=rng.randrange(2))).isoformat()
         event = {
             "specversion": "1.0",
             # ids are used again, with other content
-            "id": str(rng.randrange(400)),
+            "id": str(rng.randrange(6 if few else 10**6)),
             "source": rng.choice(["crm", "crm", "web"]),
             "type": type_,
             "time": time or self._time(),
@@ -408,6 +412,7 @@ class Company:
                 touch = {"touch_id": f"w{number}", "lead_id": lead, **self._origin()}
                 self._emit("crm.touch.recorded", touch, at(96 - number * 24 * 14 + rng.random()))
             large = {"opportunity_id": f"{lead}-large", "lead_id": lead, "amount": HUGE, "probability": "0.3333"}
+            large |= self._some(0.5, currency=CURRENCIES)
             self._emit(rng.choice(["crm.deal.won", "crm.opportunity.created"]), large, at(97))
             # closed, opened again with the close in the same event, and closed once more
             twice = {"opportunity_id": f"{lead}-again", "lead_id": lead, "amount": "50"}
@@ -430,6 +435,7 @@ class Company:
             self._emit("crm.lead.created", {"lead_id": "m1", "owner_id": 9, **self._origin()})
             self._emit("crm.lead.created", {"lead_id": "m3", "stage": "customer", **self._origin()})
         self._emit("crm.lead.created", {"lead_id": "m2", "account_id": "a1"})
+        self._emit("crm.lead.created", {"lead_id": "blank", "channel": " \t"})
         self._emit("crm.lead.merged", {"lead_id": "m2", "merged_ids": ["m1"]})
         self._emit("crm.lead.merged", {"lead_id": "m1", "merged_ids": ["m3"]})
         if rng.random() < 0.4:
