@@ -11,7 +11,7 @@ SELECT
     results.failing / nullIf(results.records, 0) AS share, results.sample_ids AS sample_ids
 FROM (
     SELECT 'leads_without_channel_or_utm' AS check, count() AS records,
-        countIf(given_channel = '' AND NOT has_utm AS fails) AS failing,
+        countIf(trimBoth(given_channel, ' \t\r\n\f\v') = '' AND NOT has_utm AS fails) AS failing,
         groupArraySortedIf(5)(lead_id, fails) AS sample_ids
     FROM fact_leads
     UNION ALL
