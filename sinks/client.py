@@ -49,6 +49,7 @@ def connect(
             password=address.password.get_secret_value(),
             database=database or address.database,
             interface="https" if address.secure else "http",
+            ca_cert=str(settings.clickhouse_ca_file) if settings.clickhouse_ca_file else None,
             connect_timeout=CONNECT_SECONDS,
             send_receive_timeout=math.ceil(receive_seconds),
             autogenerate_session_id=False,

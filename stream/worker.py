@@ -103,7 +103,7 @@ class Worker:
         max_future_us: int = 86_400_000_000,
         flush_seconds: float = 0.5,
         flush_records: int = 20_000,
-        max_dirty: int = 200_000,
+        max_dirty: int = 50_000,
         ready_lag: int = 100_000,
         metrics: WorkerMetrics | None = None,
     ) -> None:
@@ -420,9 +420,11 @@ class Worker:
                 return
             self._records = 0
             began = time.perf_counter()
+            reached: list[tuple[TP, int]] = []
             for shard in moved:
                 effects.add(shard.take())
-            reached = [(TP(topic, s.number), at.offset) for s in moved for topic, at in s.positions.items()]
+                reached += [(TP(topic, shard.number), at.offset) for topic, at in shard.positions.items()]
+                await asyncio.sleep(0)  # thousands of nodes may have been in hand: others have a turn in between
             await self._patiently("flush", lambda: flush(effects, self._log, self._store))
             self._acknowledge(batches)
             self._durable.update(reached)
