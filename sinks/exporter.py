@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
@@ -165,6 +165,8 @@ class Exporter:
             self._as_of.note(began, ends, incarnation)
         try:
             standing = await self._in_thread(self._look)
+            for query in self._queries:
+                await self._refresh(query, standing)
         except (ClickHouseError, ClickHouseUnusable) as error:
             self._failed("clickhouse", message_of(error))
             self._client = None
@@ -172,8 +174,6 @@ class Exporter:
                 run.result = None
             return
         self._failing.pop("clickhouse", None)
-        for query in self._queries:
-            await self._refresh(query, standing)
 
     def _look(self) -> _Standing:
         if self._client is None:
@@ -195,11 +195,13 @@ class Exporter:
         began = time.perf_counter()
         try:
             run.result = await self._in_thread(lambda: self._read(query))
-        except (ClickHouseError, ClickHouseUnusable) as error:
+        except Exception as error:
             run.duration = time.perf_counter() - began
             run.result = None
             run.failures += 1
             logger.warning("query %s failed: %s", query.name, message_of(error))
+            if isinstance(error, OperationalError):  # it does not answer: no other query need wait for that
+                raise
             return
         run.duration = time.perf_counter() - began
         run.success, run.as_of, run.standing = self._now(), as_of, standing
