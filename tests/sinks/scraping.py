@@ -20,7 +20,11 @@ def labelled(metric: str, /, **labels: str) -> tuple[str, Labels]:
 
 def scrape(exporter: Exporter, *, prefix: str = "sixfold_kpi_") -> Series:
     """What a scrape finds, as text and parsed again."""
-    text = generate_latest(exporter.registry).decode()
+    return parse(generate_latest(exporter.registry).decode(), prefix)
+
+
+def parse(text: str, prefix: str = "") -> Series:
+    """The samples of an exposition."""
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)

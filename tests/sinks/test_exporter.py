@@ -1,14 +1,9 @@
 """The exporter has at most 2,000 series, and none that is not good any more."""
 
 import asyncio
-import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +17,7 @@ from sinks.migrate import ViewSettings, migrate
 from stream.commands.migrate import migrate_topics
 from stream.exporting import exporting
 from stream.settings import Settings
-from tests.clickhouse import ClickHouseServer
+from tests.clickhouse import ClickHouseServer, engine
 from tests.kafka.broker import TansuBroker, free_port
 from tests.sinks.node_rows import call, insert, key, node
 from tests.sinks.scraping import Series, exporter_and_log, exporter_of, labelled, refresh, scrape
@@ -254,25 +249,6 @@ def test_what_the_audit_found(database: Client) -> None:
     assert scrape(exporter, prefix="sixfold_audit")[labelled("audit_busy")] == 0
     clock.now += 2_101
     assert not scrape(exporter, prefix="sixfold_audit")
-
-
-@contextmanager
-def engine(port: int, directory: Path) -> Iterator["subprocess.Popen[str]"]:
-    """ClickHouse's engine in a process of the test's own."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "deploy.embedded.clickhouse", "--port", str(port), "--data", str(directory)],
-        env={**os.environ, "SIXFOLD_CLICKHOUSE_PASSWORD": "password"},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        assert json.loads(process.stdout.readline())["port"] == port
-        yield process
-    finally:
-        process.send_signal(signal.SIGCONT)
-        process.kill()
-        process.wait()
 
 
 def test_without_clickhouse_nothing_is_shown_until_it_is_back(tmp_path: Path, tansu: TansuBroker) -> None:
