@@ -206,7 +206,9 @@ def test_settings_are_shown_with_origin_and_without_secrets(run: Run, monkeypatc
 # Services out of reach
 
 
-@pytest.mark.parametrize("command", [["audit"], ["report", "calls"], ["sql", "SELECT 1"], ["rules", "list"], ["exporter"]])
+@pytest.mark.parametrize(
+    "command", [["audit"], ["report", "calls"], ["sql", "SELECT 1"], ["rules", "list"], ["exporter"]]
+)
 def test_clickhouse_out_of_reach_is_one_line_with_its_address(
     command: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
