@@ -87,10 +87,8 @@ async def main(settings: Settings) -> int:
     await _refuse_old_rules(settings)
     await asyncio.to_thread(migrate_tables, settings)
     await migrate_topics(settings)
-    client, metrics = (
-        connect(settings, receive_seconds=settings.clickhouse_timeout, wait_end_of_query=1),
-        WorkerMetrics(),
-    )
+    client = connect(settings, receive_seconds=settings.clickhouse_timeout, wait_end_of_query=1)
+    metrics = WorkerMetrics()
     async with open_log(settings) as log:
         store = ClickHouseStore(client, settings.worker_name, metrics.inserted)
         app, worker = build(settings, log, store, metrics)

@@ -440,12 +440,14 @@ def unknown_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
     They are no error: Kubernetes, for one, sets such names by itself.
     """
-    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
-    return {
-        name: next(iter(difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8)), "")
-        for name in environment
-        if name.upper().startswith(PREFIX) and name.upper() not in known
+    known = [name.upper() for name in Settings.model_fields]
+    given = [name.upper().removeprefix(PREFIX) for name in environment]
+    near = {
+        name: next(iter(difflib.get_close_matches(plain, known, n=1, cutoff=0.8)), "")
+        for name, plain in zip(environment, given, strict=True)
+        if name.upper().startswith(PREFIX) and plain not in known
     }
+    return {name: f"{PREFIX}{found}" if found else "" for name, found in near.items()}
 
 
 @dataclass(frozen=True)

@@ -195,9 +195,9 @@ class Shard:
         self._outgoing: list[Outgoing] = []
         self._rows: dict[str, list[bytes]] = {}
         self._node_rows: list[bytes] = []
+        self._tally = Tally()
         # (source, minute since 1970) -> the greatest event time in it
         self._heard: dict[tuple[str, int], int] = {}
-        self._tally = Tally()
 
     @property
     def dirty(self) -> int:
