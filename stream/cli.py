@@ -43,6 +43,7 @@ for _name, _function in {
     "wait": "wait:wait",
     "report": "report:report",
     "explain": "explain:explain",
+    "lead": "lead:lead",
     "sql": "sql:sql",
     "status": "status:status",
     "audit": "audit:audit",

@@ -47,9 +47,7 @@ class Recipe:
 
 _RATE = ("currency", "rate_day", "rate", "rate_since")
 _ORIGIN = ("day", "channel", "source", "medium", "campaign_id", "campaign", "given_campaign_id")
-LEADS = Records(
-    "lead", "records_leads", ("lead_id",), (*_ORIGIN, "lead_magnet", "reached_stage", "seconds_to_convert")
-)
+LEADS = Records("lead", "records_leads", ("lead_id",), (*_ORIGIN, "lead_magnet", "reached_stage", "seconds_to_convert"))
 CREDITS = Records(
     "credit",
     "records_credits",
@@ -74,9 +72,7 @@ SPEND = Records(
     ("platform", "account_id", "day", "given_campaign_id"),
     (*_ORIGIN, "platform", "given_channel", "category", "given_amount", *_RATE),
 )
-BUDGETS = Records(
-    "budget", "records_budgets", ("campaign_id",), ("campaign_id", "campaign", "given_amount", *_RATE)
-)
+BUDGETS = Records("budget", "records_budgets", ("campaign_id",), ("campaign_id", "campaign", "given_amount", *_RATE))
 CHECKED = Records("checked", "records_checked", ("check", "what", "id"), ())
 TARGETS = Records("target", "records_targets", ("metric", "scope", "month"), ("metric", "scope", "month"))
 
