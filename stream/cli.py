@@ -48,6 +48,7 @@ for _name, _function in {
     "status": "status:status",
     "audit": "audit:audit",
     "settings": "settings:settings",
+    "dead-letters": "dead_letters:app",
     "rules": "rules:app",
     "accept-gap": "accept_gap:accept_gap",
     "reset": "reset:reset",
