@@ -148,7 +148,7 @@ def replay(
     letters: list[str] | None = None,
     /,
     *,
-    file: Annotated[Path | None, Parameter(name="--from")] = None,
+    file: Annotated[Path | None, Parameter(name="--from", allow_leading_hyphen=True)] = None,
     reason: Reasons = None,
     source: Sources = None,
     since: datetime | None = None,
