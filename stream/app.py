@@ -48,6 +48,7 @@ def build(settings: Settings, log: Log, store: ClickHouseStore) -> tuple[faust.A
         flush_seconds=settings.flush_seconds,
         flush_records=settings.flush_records,
         max_dirty=settings.max_dirty,
+        purge_seconds=settings.purge_seconds,
     )
     channel = transport.install(
         app,

@@ -49,6 +49,7 @@ for _name, _function in {
     "audit": "audit:audit",
     "settings": "settings:settings",
     "dead-letters": "dead_letters:app",
+    "erase": "erase:erase",
     "rules": "rules:app",
     "accept-gap": "accept_gap:accept_gap",
     "reset": "reset:reset",
