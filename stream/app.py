@@ -59,6 +59,7 @@ def build(
         max_dirty=settings.max_dirty,
         ready_lag=settings.ready_lag,
         metrics=metrics,
+        purge_seconds=settings.purge_seconds,
     )
     channel = transport.install(
         app,

@@ -273,6 +273,9 @@ class Settings(BaseSettings):
     flush_records: int = Field(default=20_000, ge=1, description="most records between two flushes")
     max_inflight: int = Field(default=30_000, ge=1, description="records read but not flushed, at most")
     max_dirty: int = Field(default=50_000, ge=1, description="nodes changed but not written, at most")
+    purge_seconds: float = Field(
+        default=60, ge=0, le=86400, description="between two looks for what is left of erased people; 0: never"
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         default="info", description="debug, info, warning or error"
     )

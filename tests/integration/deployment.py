@@ -100,16 +100,32 @@ class Deployment(AbstractContextManager["Deployment"]):
 
     def command(self, *arguments: str, code: int = 0, patience: float = PATIENCE_SECONDS) -> str:
         """Run `sixfold ARGUMENTS` with these settings; gives what it printed. Fails unless it exits with `code`."""
+        done = self._run(arguments, code, patience=patience)
+        return (done.stdout + done.stderr).decode()
+
+    def output(self, *arguments: str, code: int = 0, given: bytes | None = None) -> bytes:
+        """The same; gives what went to standard output alone. `given` is its standard input."""
+        return self._run(arguments, code, given).stdout
+
+    def _run(
+        self,
+        arguments: Sequence[str],
+        code: int,
+        given: bytes | None = None,
+        patience: float = PATIENCE_SECONDS,
+    ) -> subprocess.CompletedProcess[bytes]:
         done = subprocess.run(
             [sys.executable, "-m", "stream.cli", *arguments],
             env={**os.environ, **self._environment, "SIXFOLD_WORKER_NAME": "command"},
+            cwd=self.directory,
+            input=given,
             capture_output=True,
-            text=True,
             timeout=patience,
             check=False,
         )
-        assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout + done.stderr
+        said = f"{done.stdout.decode(errors='replace')}\n{done.stderr.decode(errors='replace')}"
+        assert done.returncode == code, f"{arguments}: {done.returncode}\n{said}"
+        return done
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start one more worker, with `/ready` on a port of its own; what it logs goes to a file of its own."""
