@@ -51,8 +51,13 @@ class ErasedIds:
 
     def named_in(self, value: bytes) -> bool:
         """Whether the bytes of an event name one of the ids."""
-        if value[:2] in _UTF16:
-            value = value.decode("utf-16", "replace").encode()
+        if self._named_in(value):
+            return True
+        if value[:2] in _UTF16 and self._named_in(value.decode("utf-16", "replace").encode()):
+            return True
+        return b"\0" in value and self._named_in(value.replace(b"\0", b""))
+
+    def _named_in(self, value: bytes) -> bool:
         if any(text in self.all for text in _strings(value)):
             return True
         return any(
@@ -98,7 +103,7 @@ def standing(client: Client, entities: Sequence[str]) -> Standing:
     """What is still there of these entities. Errors: those of the client."""
     people = 0
     for chunk in _chunks(entities):
-        query = "SELECT count() FROM people WHERE entity IN {entities:Array(String)}"
+        query = "SELECT count() FROM people FINAL WHERE entity IN {entities:Array(String)}"
         people += int(client.query(query, parameters={"entities": chunk}).result_rows[0][0])
     return Standing(people, tuple(_dead_letters(client, entities)))
 

@@ -25,12 +25,13 @@ USER = "sixfold"
 
 @dataclass(frozen=True)
 class ClickHouseServer:
-    """Where the session's endpoint listens, and who may write to it."""
+    """Where the session's endpoint listens, who may write to it, and where its files lie."""
 
     host: str
     port: int
     user: str
     password: str
+    data: Path = Path()
 
     def connect(self, database: str | None = None) -> Client:
         return clickhouse_connect.get_client(
@@ -59,7 +60,7 @@ def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clic
             line = process.stdout.readline()
             assert line, f"the embedded endpoint ended with {process.wait()}"
             ready = json.loads(line)
-            yield ClickHouseServer(ready["host"], ready["port"], USER, password)
+            yield ClickHouseServer(ready["host"], ready["port"], USER, password, data)
         finally:
             process.terminate()
             try:
