@@ -247,9 +247,8 @@ class Exporter:
 
     def _good(self, run: _Run) -> bool:
         """Whether a query's figures may be shown."""
-        if run.result is None or run.success is None or run.as_of is None:
-            return False
-        return self._now() - min(run.success, run.as_of) <= self._stale
+        # the as-of is from before the last success, so that it is the older of the two
+        return run.result is not None and run.as_of is not None and self._now() - run.as_of <= self._stale
 
     def families(self) -> Iterator[Family]:
         """What a scrape finds."""
