@@ -90,21 +90,21 @@ def awkward(end: datetime) -> Iterator[dict[str, Any]]:
     yield event("rep.upserted", start, rep_id=AWKWARD_REP, name="Ann O'Hara", team=AWKWARD_TEAM)
     posted = {"platform": "fair", "date": f"{start:%Y-%m-%d}", "amount": 500, "currency": "USD", "visitors": 9}
     yield event("spend.posted", start, **posted, **origin)
-    for lead in ("o'lead\\1", "o'lead\\2", "o'lead\\3"):
+    for lead in ("o'lead-1", "o'lead-2", "o'lead-3"):
         yield event("lead.created", start, lead_id=lead, owner_id=AWKWARD_REP, stage="mofu", **origin)
-    yield event("lead.merged", end - timedelta(days=1), lead_id="o'lead\\1", merged_ids=["o'lead\\2"])
-    for deal, status, days in (("o'deal\\1", "won", 3), ("o'deal\\2", "lost", 4)):
+    yield event("lead.merged", end - timedelta(days=1), lead_id="o'lead-1", merged_ids=["o'lead-2"])
+    for deal, status, days in (("o'deal-1", "won", 3), ("o'deal-2", "lost", 4)):
         created = start + timedelta(days=days)
-        known = {"opportunity_id": deal, "lead_id": "o'lead\\1", "owner_id": AWKWARD_REP}
+        known = {"opportunity_id": deal, "lead_id": "o'lead-1", "owner_id": AWKWARD_REP}
         yield event("opportunity.created", created, **known, amount=1200, cost=300, currency="USD", stage="Proposal")
         yield event(f"deal.{status}", created + timedelta(days=2), **known)
-    known = {"opportunity_id": "o'deal\\3", "lead_id": "o'lead\\3", "owner_id": AWKWARD_REP, "amount": 700}
+    known = {"opportunity_id": "o'deal-3", "lead_id": "o'lead-3", "owner_id": AWKWARD_REP, "amount": 700}
     yield event("opportunity.created", start, **known, stage="Proposal", due_date=f"{start:%Y-%m-%d}")
     for day in range(-3, 2):  # a test may run across midnight
         noon = end.replace(hour=12) + timedelta(days=day)
         at = min(noon, end)
         for status, seconds in (("answered", 90), ("missed", 0)):
-            call = {"call_id": f"o'call{day}{status}", "rep_id": AWKWARD_REP, "lead_id": "o'lead\\3"}
+            call = {"call_id": f"o'call{day}{status}", "rep_id": AWKWARD_REP, "lead_id": "o'lead-3"}
             started = noon.replace(hour=11 if status == "answered" else 12)
             call |= {"direction": "inbound", "status": status, "talk_seconds": seconds}
             yield event("call.logged", at, **call, started_at=started.isoformat())
