@@ -258,7 +258,7 @@ def series(  # noqa: PLR0913 - each is a trait of a chart
     shown: str | Format,
     *,
     by: str = "",
-    style: Literal["bars", "lines"] = "lines",
+    style: Literal["bars", "line"] = "line",
     stacked: bool = False,
     steps: Steps = (),
 ) -> Panel:

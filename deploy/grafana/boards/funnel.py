@@ -83,7 +83,7 @@ ORDER BY period_start
                     style="bars",
                 ),
                 series(
-                    "From step to step",
+                    "From step to step, over time",
                     "Young periods are low: their leads still have time.",
                     f"""
 SELECT period_start, {_RATES}

@@ -125,7 +125,7 @@ _FLOW = [
         "sixfold_freshness_seconds",
     ),
     series(
-        "Lag",
+        "Lag by topic",
         "Records in the log that the tables do not hold yet.",
         [PromQl(f"sum by (topic) ({_of('sixfold_lag_records')})", "{{topic}}")],
         _NUMBER,
@@ -277,7 +277,7 @@ _EXPORTER = [
         style="bars",
     ),
     series(
-        "Audit differences",
+        "Audit differences by audit",
         "By audit, as of the last one.",
         [PromQl(f"{_of('sixfold_audit_differences')} > 0", "{{audit}}")],
         _NUMBER,

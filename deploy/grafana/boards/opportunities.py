@@ -129,7 +129,7 @@ ORDER BY estimated_revenue DESC, stage
                     "apart, as do opportunities without a due date.",
                     f"""
 SELECT
-    multiIf(overdue, 'past due', due_month IS NULL, 'no due date', formatDateTime(due_month, '%Y-%m')) AS due,
+    multiIf(overdue, 'past due', due_month IS NULL, 'no due date', formatDateTime(assumeNotNull(due_month), '%Y-%m')) AS due,
     sum(weighted_revenue) AS weighted_revenue, sum(estimated_revenue) AS estimated_revenue
 FROM report_forecast
 WHERE {_TEAM}
