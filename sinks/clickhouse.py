@@ -17,7 +17,7 @@ from stream.claim import LoadedNode, LoadedRow, Manifest
 from stream.reports import TABLES, Table
 
 #: one insert is at most about this large
-INSERT_BYTES = 16 << 20
+INSERT_BYTES = 8 << 20
 _INSERT_SETTINGS = {"input_format_skip_unknown_fields": 0, "date_time_input_format": "best_effort"}
 _TRIES = 20
 #: where a row does not name its columns just as the table has them

@@ -41,6 +41,7 @@ def connect(settings: "Settings", *, database: str | None = None, **engine_setti
             password=address.password.get_secret_value(),
             database=database or address.database,
             interface="https" if address.secure else "http",
+            ca_cert=str(settings.clickhouse_ca_file) if settings.clickhouse_ca_file else None,
             connect_timeout=CONNECT_SECONDS,
             autogenerate_session_id=False,
             query_limit=0,

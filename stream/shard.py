@@ -33,6 +33,7 @@ DOCUMENTS_BYTES = 1 << 20
 #: the position of a record in the embedded stack's journal: the identity of its dead letter
 JOURNAL_HEADER = "sixfold-journal"
 JOURNAL_PARTITION = -1
+_MINUTE_US = 60_000_000
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC, and printed without its offset
 
 _json = msgspec.json.Encoder().encode
@@ -171,6 +172,8 @@ class Shard:
         self._outgoing: list[Outgoing] = []
         self._rows: dict[str, list[bytes]] = {}
         self._node_rows: list[bytes] = []
+        # (source, minute since 1970) -> the greatest event time in it
+        self._heard: dict[tuple[str, int], int] = {}
 
     @property
     def dirty(self) -> int:
@@ -207,7 +210,11 @@ class Shard:
         elif not self._at_home(event.home):
             self._forward(record, event.home, value)
             return
-        self.last_event_us = max(self.last_event_us, event.time)
+        time = event.time
+        self.last_event_us = max(self.last_event_us, time)
+        heard = event.source, time // _MINUTE_US
+        if time >= self._heard.get(heard, 0):
+            self._heard[heard] = time
         for change in changes(event):
             self._fold(change)
 
@@ -307,6 +314,9 @@ class Shard:
             if node.changed:
                 self._take_node(node, version, sends)
         self._in_hand.clear()
+        for (source, minute), last_us in self._heard.items():
+            self._row("source_minutes", {"source": source, "minute": minute * 60, "last_us": last_us})
+        self._heard.clear()
         effects = Effects(
             [*self._outgoing, *self._records(sends)],
             self._rows,

@@ -78,7 +78,7 @@ class Worker:
         max_future_us: int = 86_400_000_000,
         flush_seconds: float = 0.5,
         flush_records: int = 20_000,
-        max_dirty: int = 200_000,
+        max_dirty: int = 50_000,
     ) -> None:
         self._rules = rules
         self._partitions = partitions
@@ -309,6 +309,7 @@ class Worker:
             self._records = 0
             for shard in moved:
                 effects.add(shard.take())
+                await asyncio.sleep(0)  # thousands of nodes may have been in hand: others have a turn in between
             await self._patiently("flush", lambda: flush(effects, self._log, self._store))
             for batch in batches:
                 batch.ack()

@@ -298,6 +298,7 @@ class Stack:
         """The settings of this stack by name, as its file and its children get them."""
         return {
             "brokers": self._brokers,
+            "kafka_security_protocol": "PLAINTEXT",
             "clickhouse_url": f"http://{USER}:{self._state.password}@{HOST}:{self._ports.clickhouse}/{DATABASE}",
             "gateway_url": f"http://{HOST}:{self._ports.http}",
             "gateway_key": self._state.gateway_key,
