@@ -1,4 +1,4 @@
-"""How a column of the views is shown, by its name: unit, decimals, and the limits at which it changes colour.
+"""How a column of the views is shown, by its name: heading, unit, decimals, and where it changes colour.
 
 Money has no currency sign: the reporting currency is a setting, and stands in the titles (`$currency`).
 """
@@ -70,9 +70,10 @@ _KINDS: Sequence[tuple[Format, str]] = (
     (DAYS, "avg_days_to_convert p50_days_to_convert p90_days_to_convert"),
     (SECONDS, "talk_seconds avg_talk_seconds p50_talk_seconds p90_talk_seconds benchmark_avg_talk_seconds"),
     (Format("s", 1, ((None, "green"), (60, "orange"), (300, "red"))), "lag_seconds"),
+    (Format("s", 0), "usual_gap_seconds"),
     (DATE, "day period_start until due_date due_month month closed_day created_day cohort_day"),
     (INSTANT, "time at created_at closed_at started_at last_event_time written_at received_at"),
-    (YES, "key_account overdue own decision_depends has_utm"),
+    (YES, "key_account overdue own decision_depends has_utm quiet"),
     (
         TEXT,
         "channel source medium campaign_id campaign campaign_group lead_magnet owner_id owner team stage status "
@@ -82,3 +83,15 @@ _KINDS: Sequence[tuple[Format, str]] = (
     ),
 )
 COLUMNS: Mapping[str, Format] = {name: kind for kind, names in _KINDS for name in names.split()}
+
+_WORDS = {
+    **{word: word.upper() for word in ("bofu", "cpa", "cpc", "cpl", "ctr", "mofu", "roas", "roi", "utm")},
+    "avg": "average",
+    "p50": "median",
+    "p90": "90 %",
+}
+
+
+def heading(column: str) -> str:
+    """What stands above a column, or beside a figure: `p50_talk_seconds` is `median talk seconds`."""
+    return " ".join(_WORDS.get(word, word) for word in column.removesuffix("_name").split("_"))

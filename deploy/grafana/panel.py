@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from deploy.grafana.columns import COLUMNS, DATE, Format, Steps
+from deploy.grafana.columns import COLUMNS, DATE, Format, Steps, heading
 from deploy.grafana.query import Json, PromQl, Query, Sql
 
 VERSION = "13.2.3"
@@ -79,7 +79,9 @@ class Panel:
     def _overrides(self) -> list[Json]:
         overrides = []
         for name in self.columns:
-            properties = [*_properties(COLUMNS[name], self.kind)]
+            properties = _properties(COLUMNS[name], self.kind)
+            if "displayName" not in self.defaults:
+                properties.append({"id": "displayName", "value": heading(name)})
             if name in self.links:
                 properties.append({"id": "links", "value": [self.links[name].json()]})
             if name in self.hidden:
@@ -264,8 +266,7 @@ def series(  # noqa: PLR0913 - each is a trait of a chart
 ) -> Panel:
     """Figures over time.
 
-    SQL names its columns in `shown`, and in `by` the one whose texts make a series each; all have the format of the
-    first. PromQL has the format given.
+    SQL names its columns in `shown`, and in `by` the one whose texts make a series each. PromQL has the format given.
     """
     over_sql = isinstance(queries, str)
     names = shown.split() if isinstance(shown, str) else []
@@ -292,7 +293,7 @@ def series(  # noqa: PLR0913 - each is a trait of a chart
         title,
         description,
         [Sql(queries)] if isinstance(queries, str) else queries,
-        [],
+        names,
         over_time=True,
         defaults=defaults,
         options={"legend": _legend(shown=True), "tooltip": {"mode": "multi", "sort": "desc" if over_sql else "none"}},

@@ -27,6 +27,7 @@ SCHEMAS = Path(__file__).parent / "schema"
 PROVISIONING = FOLDER.parent / "provisioning"
 CLICKHOUSE = {"type": "grafana-clickhouse-datasource", "uid": "${datasource}"}
 PROMETHEUS = {"type": "prometheus", "uid": "${prometheus}"}
+METRICS = FOLDER.parent.parent.parent / "docs" / "metrics.md"
 COUNTERS = ("_total", "_bucket", "_count", "_sum")
 
 Json = dict[str, Any]
@@ -256,16 +257,18 @@ def test_variables_that_are_used_are_there_and_those_there_are_used(board: Json)
 # --- SQL
 
 
-def _check_shape(case: Case, client: Client, variables: Mapping[str, Value], span: Range) -> None:
+def _check_shape(case: Case, client: Client, variables: Mapping[str, Value], span: Range) -> list[dict[str, Any]]:
+    """Run the query, hold what comes against the panel, and give it."""
     result = client.query(expand(case.sql, variables, span))
     names, kinds = list(result.column_names), [kind.name for kind in result.column_types]
     title, kind = case.panel["title"], case.panel["type"]
     assert result.result_rows, f"{title}: no row"
     plain = re.compile(r"(Nullable\()?(U?Int(8|16|32|64)|Float64|Decimal\(.*|Date|DateTime.*|(LowCardinality\()?String\)?)")
     assert all(plain.match(each) for each in kinds), f"{title}: Grafana shows these as JSON: {kinds}"
+    rows = [dict(zip(names, row, strict=True)) for row in result.result_rows]
     if case.over_time:
         _check_series(case, names, kinds, [row[0] for row in result.result_rows])
-        return
+        return rows
     shown = [override["matcher"]["options"] for override in case.panel["fieldConfig"]["overrides"]]
     assert names == shown, title
     for name, type_, override in zip(names, kinds, case.panel["fieldConfig"]["overrides"], strict=True):
@@ -283,6 +286,7 @@ def _check_shape(case: Case, client: Client, variables: Mapping[str, Value], spa
         assert kinds[category] == "String" or "LowCardinality" in kinds[category], title
         labels = [row[category] for row in result.result_rows]
         assert all(labels) and len(labels) == len(set(labels)), f"{title}: {labels}"
+    return rows
 
 
 def _check_series(case: Case, names: list[str], kinds: list[str], times: list[Any]) -> None:
@@ -292,7 +296,7 @@ def _check_series(case: Case, names: list[str], kinds: list[str], times: list[An
     assert times == sorted(times), f"{title}: Grafana refuses series that are not ascending"
     labels = [name for name, each in zip(names, kinds, strict=True) if "String" in each]
     values = [name for name, each in zip(names[1:], kinds[1:], strict=True) if "String" not in each]
-    assert values, title
+    assert values == [override["matcher"]["options"] for override in case.panel["fieldConfig"]["overrides"]], title
     named = case.panel["fieldConfig"]["defaults"].get("displayName")
     assert named == (f"${{__field.labels.{labels[0]}}}" if labels else None), title
     assert len(labels) <= 1 and (not labels or len(values) == 1), f"{title}: series would share a name"
@@ -307,10 +311,7 @@ def test_a_panels_query_answers_with_what_the_panel_shows(case: Case, client: Cl
 
 @EVERY_QUERY
 def test_and_so_it_does_when_narrowed_to_names_that_need_escaping(case: Case, client: Client, quarter: Quarter) -> None:
-    variables = narrowed(case.board)
-    _check_shape(case, client, variables, Range(quarter.start, quarter.end))
-    result = client.query(expand(case.sql, variables, Range(quarter.start, quarter.end)))
-    rows = [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
+    rows = _check_shape(case, client, narrowed(case.board), Range(quarter.start, quarter.end))
     for column, variable, only in (
         ("channel", "channel", AWKWARD_CHANNEL),
         ("campaign_id", "campaign", AWKWARD_CAMPAIGN),
@@ -617,6 +618,22 @@ def test_counters_are_only_looked_at_by_their_rate() -> None:
             assert counter == bool({"rate", "increase"} & set(functions)), f"{where}: {selector.name}"
         assert "[" not in expression or "[$__rate_interval]" in expression, where
         assert over_time or "$__range" not in expression
+
+
+def test_every_metric_is_declared() -> None:
+    """By docs/metrics.md, which its own test keeps to the declarations in the code."""
+    declared = dict(re.findall(r"^\| `(\w+)` \| (counter|gauge|histogram)?", METRICS.read_text(), re.MULTILINE))
+    builtin = {"ALERTS", "up", "process_cpu_seconds_total", "process_resident_memory_bytes"}
+    for where, expression, _ in _expressions():
+        for selector, _functions in _selectors(_parsed(expression)):
+            name = selector.name
+            if name in builtin:
+                continue
+            plain = name.removesuffix("_bucket") if name not in declared else name
+            assert plain in declared, f"{where}: {name}"
+            kind = declared[plain] or "gauge"
+            assert (kind == "counter") == name.endswith("_total"), f"{where}: {name} is a {kind}"
+            assert (kind == "histogram") == name.endswith("_bucket"), f"{where}: {name} is a {kind}"
 
 
 def test_queries_of_prometheus_variables_name_known_labels() -> None:

@@ -84,7 +84,7 @@ LIMIT 200
                     "Calls by hour",
                     "Answered and missed calls by the hour in which they started (UTC).",
                     f"""
-SELECT toStartOfHour(started_at, 'UTC') AS time, count() - missed AS answered, countIf(status != 'answered') AS missed
+SELECT toStartOfHour(started_at, 'UTC') AS time, countIf(status = 'answered') AS answered, count() - answered AS missed
 FROM fact_calls
 WHERE {in_range()} AND {_TEAM}
 GROUP BY time

@@ -53,7 +53,7 @@ ORDER BY leads DESC, channel
                 ).wide(12, 10),
                 table(
                     "Campaigns",
-                    "Over the time range.",
+                    "The same by campaign, over the time range.",
                     f"""
 SELECT campaign_id, if(campaign = '', campaign_id, campaign) AS campaign, {_STEPS}, {_RATES}
 {_IN_RANGE}

@@ -284,13 +284,13 @@ _EXPORTER = [
     ),
     series(
         "CPU",
-        "Cores in use.",
+        "Cores in use, by each process.",
         [PromQl(f"rate({_of('process_cpu_seconds_total')}[$__rate_interval])", "{{job}} {{instance}}")],
         Format("short", 2),
     ),
     series(
         "Memory",
-        "Resident memory.",
+        "Resident memory of each process.",
         [PromQl(_of("process_resident_memory_bytes"), "{{job}} {{instance}}")],
         _BYTES,
     ),
@@ -318,6 +318,18 @@ ORDER BY failing = 0, share DESC, check
         "check failing records share sample_ids",
     ).wide(12, 9),
     table(
+        "Sources",
+        "What each source sent last. A source is quiet when nothing has come for more than ten of its usual gaps, which are "
+        "the median time between two minutes with events.",
+        """
+SELECT source, last_event_time, usual_gap_seconds, quiet
+FROM report_sources
+ORDER BY quiet DESC, source
+LIMIT 500
+""",
+        "source last_event_time usual_gap_seconds quiet",
+    ).wide(8, 9),
+    table(
         "Dead letters",
         "The latest 200 of the time range, without their contents: `sixfold dead-letters` shows and replays them.",
         """
@@ -328,7 +340,7 @@ ORDER BY received_at DESC, topic, partition, offset
 LIMIT 200
 """,
         "received_at topic partition offset reason message",
-    ).wide(24, 9),
+    ).wide(16, 9),
 ]
 
 BOARD = Dashboard(
