@@ -1,7 +1,7 @@
 """What BI tools connect with, each for real against the embedded endpoint, as the user who may only read.
 
-SQLAlchemy (Superset, pandas), JDBC (DBeaver, Metabase, Tableau and others) and the Node client. The recipes of docs/bi.md
-are these.
+SQLAlchemy (Superset, pandas), JDBC (DBeaver, Metabase, Tableau and others), the Node client, and, in the deep tests, the Go
+driver of Grafana's plugin. The recipes of docs/bi.md are these.
 """
 
 import json
@@ -19,6 +19,8 @@ import sqlalchemy
 
 from sinks.views import load_views
 from tests.clickhouse import READER
+from tests.deploy import test_grafana as grafana
+from tests.deploy.panel_sql import Range, expand
 from tests.quarter import AWKWARD_CAMPAIGN, AWKWARD_NAME, Quarter
 
 HERE = Path(__file__).parent / "bi"
@@ -37,7 +39,7 @@ def tool(name: str) -> str:
     return path
 
 
-def run(command: list[str], quarter: Quarter, **more: Any) -> str:
+def run(command: list[str], quarter: Quarter, seconds: int = RUN_SECONDS, **more: Any) -> str:
     """Run a client program; it gets address and user as arguments, the password in the environment."""
     server = quarter.server
     arguments = [server.host, str(server.port), quarter.database, READER]
@@ -46,7 +48,7 @@ def run(command: list[str], quarter: Quarter, **more: Any) -> str:
         env={**os.environ, "PASSWORD": server.reader_password},
         capture_output=True,
         text=True,
-        timeout=RUN_SECONDS,
+        timeout=seconds,
         check=False,
         **more,
     )
@@ -216,3 +218,27 @@ def test_node_says_what_is_wrong(node: dict[str, Any]) -> None:
     assert "grain is one of day, week, month, quarter, year" in node["grain"]
     assert node["write"].startswith("164 READONLY Cannot execute query in readonly mode")
     assert node["password"].startswith("516 AUTHENTICATION_FAILED") and "password is incorrect" in node["password"]
+
+
+# --- Go
+
+
+@pytest.mark.deep
+def test_grafanas_driver_runs_every_query_of_the_dashboards(quarter: Quarter) -> None:
+    """Building it takes minutes of processor time, so CI leaves it out; its protocol is tested in test_native_blocks.py."""
+    program = CACHE / "clickhouse-go-client"
+    fetched(program, [tool("go"), "build", "-o", str(program), "."], HERE / "go")
+    span = Range(quarter.start, quarter.end)
+    asked: list[tuple[str, str]] = []
+    for uid, board in grafana.BOARDS.items():
+        for variables in (grafana.usual(board), grafana.narrowed(board)):
+            for name, sql in grafana.statements(board):
+                asked.append((f"{uid}/{name}", expand(sql, variables, span)))
+    lines = "\n".join(json.dumps({"name": name, "sql": sql}) for name, sql in asked)
+    answers = [json.loads(line) for line in run([str(program)], quarter, 1800, input=lines).splitlines()]
+    assert len(answers) == len(asked) > 200
+    with quarter.connect() as client:
+        for answer, (name, sql) in zip(answers, asked, strict=True):
+            assert answer["error"] == "", name
+            result = client.query(sql)
+            assert (answer["columns"], answer["rows"]) == (list(result.column_names), len(result.result_rows)), name

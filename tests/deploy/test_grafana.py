@@ -48,6 +48,18 @@ def panels(board: Json) -> list[Json]:
     return [panel for panel in board["panels"] if panel["type"] != "row"]
 
 
+def statements(board: Json) -> Iterator[tuple[str, str]]:
+    """Every SQL of a dashboard, with the name of what it is for."""
+    for panel in panels(board):
+        yield from ((panel["title"], target["rawSql"]) for target in panel["targets"] if "rawSql" in target)
+    for annotation in board["annotations"]["list"]:
+        if "rawSql" in annotation["target"]:
+            yield annotation["name"], annotation["target"]["rawSql"]
+    for variable in board["templating"]["list"]:
+        if variable["type"] == "query" and isinstance(variable["query"], str):
+            yield variable["name"], variable["query"]
+
+
 def _cases() -> Iterator[Any]:
     for uid, board in BOARDS.items():
         for panel in panels(board):
@@ -655,15 +667,15 @@ def test_what_is_provisioned_is_what_the_dashboards_expect() -> None:
             if variable["type"] == "datasource":
                 assert sources[variable["current"]["value"]]["type"] == variable["query"]
     clickhouse = sources["sixfold-clickhouse"]
-    assert clickhouse["jsonData"]["username"] == "$SIXFOLD_GRAFANA_CLICKHOUSE_USER"
-    assert clickhouse["secureJsonData"] == {"password": "$SIXFOLD_GRAFANA_CLICKHOUSE_PASSWORD"}
+    assert clickhouse["jsonData"]["username"] == "$GRAFANA_CLICKHOUSE_USER"
+    assert clickhouse["secureJsonData"] == {"password": "$GRAFANA_CLICKHOUSE_PASSWORD"}
     assert clickhouse["jsonData"]["protocol"] == "http"
     assert not any(source["editable"] for source in sources.values())
     (provider,) = _yaml("dashboards/sixfold.yaml")["providers"]
     assert provider["allowUiUpdates"] is False
     assert provider["folderUid"] == "sixfold"
     text = (FOLDER.parent.parent.parent / "docs" / "grafana.md").read_text()
-    for name in re.findall(r"\$(SIXFOLD_\w+)", "".join(path.read_text() for path in PROVISIONING.rglob("*.yaml"))):
+    for name in re.findall(r"\$(GRAFANA_\w+)", "".join(path.read_text() for path in PROVISIONING.rglob("*.yaml"))):
         assert f"`{name}`" in text, f"docs/grafana.md does not say what {name} is"
     assert READER in text and DATABASE in text
 
