@@ -24,7 +24,7 @@ from tests.clickhouse import ClickHouseServer
 from tests.property.simulation import TOPICS, Fuse, MemoryLog
 
 EVENTS = 8_000
-AWKWARD_CAMPAIGN, AWKWARD_NAME = "o'neil\\sons", "O'Neil \\ Sons, \"Café\" & Co. $1 100%"
+AWKWARD_CAMPAIGN, AWKWARD_NAME = "o'neil\\sons", 'O\'Neil \\ Sons, "Café" & Co. $1 100%'
 AWKWARD_TEAM, AWKWARD_CHANNEL, AWKWARD_REP = "O'Hara \\ crew", "fair's \\ stand", "r'1\\"
 
 

@@ -1,8 +1,8 @@
 """ClickHouse's Native format as clients of a newer protocol version want it: Go's driver, and so Grafana.
 
-A client says in `client_protocol_version` which version of the native protocol it reads. The engine writes Native as for
-version 0, whatever is asked for. From version 54454 on a block has a header, and each column a byte that says how it is
-serialized: both are put in here. Versions between are left as they are, since the one client that asks for one,
+A client says in `client_protocol_version` which version of the native protocol it reads. The engine writes Native as
+for version 0, whatever is asked for. From version 54454 on a block has a header, and each column a byte that says how
+it is serialized: both are put in here. Versions between are left as they are, since the one client that asks for one,
 clickhouse-connect, finds out what it gets.
 
 To find where a column ends its type must be known; nothing is decoded.

@@ -38,30 +38,39 @@ EARNS: Steps = ((None, "red"), (0, "green"))
 ATTAINED: Steps = ((None, "red"), (0.8, "orange"), (1, "green"))
 ANSWERED: Steps = ((None, "red"), (0.4, "orange"), (0.5, "green"))
 USED_UP: Steps = ((None, "green"), (0.9, "orange"), (1, "red"))
+LATE: Steps = ((None, "green"), (60, "orange"), (300, "red"))
 ANY_IS_BAD: Steps = ((None, "green"), (1, "orange"))
 
 _KINDS: Sequence[tuple[Format, str]] = (
     (
         COUNT,
-        "leads opportunities customers converted open won lost visitors clicks impressions calls answered missed "
-        "advanced_mofu advanced_bofu mofu bofu records credits touches figures age_days"
+        """
+        leads opportunities customers converted open won lost visitors clicks impressions calls
+        answered missed advanced_mofu advanced_bofu mofu bofu records credits touches figures
+        age_days
+        """,
     ),
     (Format("locale", 0, ANY_IS_BAD), "failing overdue_open unconverted"),
     (SHARES, "deals won_deals"),
     (
         MONEY,
-        "revenue cohort_revenue estimated_revenue weighted_revenue won_revenue lost_revenue spend cost gross_margin "
-        "budget spend_media spend_other forecast_revenue first last linear position time_decay w_shaped "
-        "weighted_overdue revenue_first revenue_last revenue_linear revenue_position revenue_time_decay revenue_w_shaped"
+        """
+        revenue cohort_revenue estimated_revenue weighted_revenue won_revenue lost_revenue spend
+        cost gross_margin budget spend_media spend_other forecast_revenue first last linear position
+        time_decay w_shaped weighted_overdue revenue_first revenue_last revenue_linear
+        revenue_position revenue_time_decay revenue_w_shaped
+        """,
     ),
     (Format("locale", 0, EARNS), "contribution operating_result"),
     (UNIT_PRICE, "cpl cpa cpc average_deal amount target actual"),
     (Format("suffix: x", 2, PAYS), "roas cohort_roas roas_min roas_max"),
     (
         RATIO,
-        "opportunity_rate conversion_rate revenue_share win_rate win_rate_by_amount visitor_conversion ctr "
-        "advance_rate gross_margin_ratio visitor_to_lead lead_to_mofu mofu_to_bofu bofu_to_customer "
-        "benchmark_answer_rate benchmark_advance_rate share probability"
+        """
+        opportunity_rate conversion_rate revenue_share win_rate win_rate_by_amount
+        visitor_conversion ctr advance_rate gross_margin_ratio visitor_to_lead lead_to_mofu
+        mofu_to_bofu bofu_to_customer benchmark_answer_rate benchmark_advance_rate share probability
+        """,
     ),
     (Format("percentunit", 1, EARNS), "roi contribution_ratio"),
     (Format("percentunit", 1, ANSWERED), "answer_rate"),
@@ -69,17 +78,19 @@ _KINDS: Sequence[tuple[Format, str]] = (
     (Format("percentunit", 1, USED_UP), "budget_used"),
     (DAYS, "avg_days_to_convert p50_days_to_convert p90_days_to_convert"),
     (SECONDS, "talk_seconds avg_talk_seconds p50_talk_seconds p90_talk_seconds benchmark_avg_talk_seconds"),
-    (Format("s", 1, ((None, "green"), (60, "orange"), (300, "red"))), "lag_seconds"),
+    (Format("s", 1, LATE), "lag_seconds"),
     (Format("s", 0), "usual_gap_seconds"),
     (DATE, "day period_start until due_date due_month month closed_day created_day cohort_day"),
     (INSTANT, "time at created_at closed_at started_at last_event_time written_at received_at"),
     (YES, "key_account overdue own decision_depends has_utm quiet"),
     (
         TEXT,
-        "channel source medium campaign_id campaign campaign_group lead_magnet owner_id owner team stage status "
-        "account_id account rep_id rep direction category platform metric scope model lead_id opportunity_id call_id "
-        "touch_id merged_ids currency check sample_ids shard reason message topic partition offset funnel_stage "
-        "reached_stage advanced_to team_name due"
+        """
+        channel source medium campaign_id campaign campaign_group lead_magnet owner_id owner team
+        stage status account_id account rep_id rep direction category platform metric scope model
+        lead_id opportunity_id call_id touch_id merged_ids currency check sample_ids shard reason
+        message topic partition offset funnel_stage reached_stage advanced_to team_name due
+        """,
     ),
 )
 COLUMNS: Mapping[str, Format] = {name: kind for kind, names in _KINDS for name in names.split()}

@@ -187,7 +187,8 @@ SELECT
     toDateTime(day, 'UTC') AS time,
     concat(toString(count()), ' leads of this day were merged') AS title,
     concat(
-        arrayStringConcat(arrayMap(m -> concat(m.1, ' into ', m.2), groupArraySorted(5)((lead_id, counted_lead_id))), ', '),
+        arrayStringConcat(
+            arrayMap(m -> concat(m.1, ' into ', m.2), groupArraySorted(5)((lead_id, counted_lead_id))), ', '),
         if(count() > 5, ', ...', '')) AS text,
     'merge' AS tags
 FROM fact_touches

@@ -149,7 +149,7 @@ def list_of(title: str, description: str, query: PromQl) -> Panel:
     return replace(plain, queries=[query], defaults={**plain.defaults, "unit": "short"})
 
 
-def table(  # noqa: PLR0913 - each is a trait of a table
+def table(
     title: str,
     description: str,
     sql: str,
@@ -178,7 +178,7 @@ def table(  # noqa: PLR0913 - each is a trait of a table
     )
 
 
-def bars(  # noqa: PLR0913 - each is a trait of a chart
+def bars(
     title: str,
     description: str,
     sql: str,
@@ -253,7 +253,7 @@ def picture(title: str, description: str, sql: str, columns: str, *, link: Link 
     )
 
 
-def series(  # noqa: PLR0913 - each is a trait of a chart
+def series(
     title: str,
     description: str,
     queries: str | Sequence[PromQl],

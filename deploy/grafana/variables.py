@@ -56,7 +56,9 @@ def _list(name: str, label: str, description: str, values: Sequence[str], usual:
 
 def grain(usual: str = "week") -> Json:
     """The length of the periods."""
-    return _list("grain", "By", "Length of a period. Those with a day in the time range are shown whole.", GRAINS, usual)
+    return _list(
+        "grain", "By", "Length of a period. Those with a day in the time range are shown whole.", GRAINS, usual
+    )
 
 
 MODEL = _list("model", "Model", "Which touches a deal's revenue is credited to", MODELS, "first")
@@ -85,7 +87,7 @@ def _from_views(name: str, label: str, description: str, sql: str, **more: objec
 def _choices(value: str, text: str, rows: str) -> str:
     """The plugin takes the first column for the value, the second for the text."""
     return (
-        f"SELECT DISTINCT replaceAll({value}, '\\\\', '\\\\\\\\') AS value, {text} AS text\n"  # noqa: S608 - constants
+        f"SELECT DISTINCT replaceAll({value}, '\\\\', '\\\\\\\\') AS value, {text} AS text\n"
         f"FROM {rows} ORDER BY text LIMIT 5000"
     )
 

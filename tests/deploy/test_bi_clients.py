@@ -1,7 +1,7 @@
 """What BI tools connect with, each for real against the embedded endpoint, as the user who may only read.
 
-SQLAlchemy (Superset, pandas), JDBC (DBeaver, Metabase, Tableau and others), the Node client, and, in the deep tests, the Go
-driver of Grafana's plugin. The recipes of docs/bi.md are these.
+SQLAlchemy (Superset, pandas), JDBC (DBeaver, Metabase, Tableau and others), the Node client, and, in the deep tests,
+the Go driver of Grafana's plugin. The recipes of docs/bi.md are these.
 """
 
 import json
@@ -27,9 +27,7 @@ HERE = Path(__file__).parent / "bi"
 CACHE = HERE.parent.parent.parent / ".cache"
 DOWNLOAD_SECONDS, RUN_SECONDS = 600, 300
 
-REPORTS = {
-    statement.name for view in load_views() if view.name.startswith("report_") for statement in view.statements
-}
+REPORTS = {statement.name for view in load_views() if view.name.startswith("report_") for statement in view.statements}
 SHAPE = ["period_start", "campaign", "deals", "revenue", "average_deal", "unconverted"]
 
 
@@ -65,7 +63,9 @@ def fetched(folder: Path, command: list[str], cwd: Path) -> None:
 def expected(quarter: Quarter) -> dict[str, Any]:
     """What every client must find."""
     with quarter.connect() as client:
-        ((calls, periods),) = client.query("SELECT sum(calls), uniqExact(toStartOfMonth(day)) FROM report_calls").result_rows
+        ((calls, periods),) = client.query(
+            "SELECT sum(calls), uniqExact(toStartOfMonth(day)) FROM report_calls"
+        ).result_rows
         ((closed,),) = client.query(
             "SELECT day FROM report_campaign_revenue WHERE model = 'first' AND campaign_id = {campaign:String}",
             {"campaign": AWKWARD_CAMPAIGN},
@@ -96,10 +96,17 @@ def _url(quarter: Quarter, password: str = "") -> sqlalchemy.URL:
 def test_sqlalchemy_lists_views_and_reads_a_report_with_its_types(
     engine: sqlalchemy.Engine, expected: dict[str, Any]
 ) -> None:
-    assert REPORTS <= set(sqlalchemy.inspect(engine).get_view_names())
+    assert set(sqlalchemy.inspect(engine).get_view_names()) >= REPORTS
     view = sqlalchemy.Table("report_campaign_revenue_year", sqlalchemy.MetaData(), autoload_with=engine)
     kinds = {column.name: column.type for column in view.columns}
-    assert [type(kinds[name]).__name__ for name in SHAPE] == ["Date", "String", "Decimal", "Decimal", "Float64", "Int64"]
+    assert [type(kinds[name]).__name__ for name in SHAPE] == [
+        "Date",
+        "String",
+        "Decimal",
+        "Decimal",
+        "Float64",
+        "Int64",
+    ]
     wanted = sqlalchemy.select(*(view.c[name] for name in SHAPE)).where(
         view.c.model == "first", view.c.campaign_id == AWKWARD_CAMPAIGN
     )
@@ -113,7 +120,8 @@ def test_sqlalchemy_reads_a_parameterized_view(engine: sqlalchemy.Engine, expect
     with engine.connect() as connection:
         rows = connection.execute(
             sqlalchemy.text(
-                "SELECT sum(calls) AS calls, count(DISTINCT period_start) AS periods FROM report_calls_by(grain = :grain)"
+                "SELECT sum(calls) AS calls, count(DISTINCT period_start) AS periods FROM report_calls_by(grain = "
+                ":grain)"
             ),
             {"grain": "month"},
         ).all()
@@ -162,7 +170,7 @@ def jdbc(quarter: Quarter) -> dict[str, str]:
 
 
 def test_jdbc_lists_views_and_reads_a_report_with_its_types(jdbc: dict[str, str], expected: dict[str, Any]) -> None:
-    assert jdbc["valid"] == "true"
+    assert (jdbc["valid"], jdbc["printed"]) == ("true", "true")
     assert set(jdbc["views"].split()) == REPORTS
     assert jdbc["columns"].startswith("day:Date model:LowCardinality(String) campaign_id:String campaign:String")
     assert "revenue:Decimal(38, 4) average_deal:Nullable(Float64) unconverted:Int64" in jdbc["columns"]
@@ -178,7 +186,8 @@ def test_jdbc_says_what_is_wrong(jdbc: dict[str, str]) -> None:
     assert jdbc["unknown"].startswith("60 Code: 60. DB::Exception: Unknown table expression identifier 'report_sales'")
     assert jdbc["grain"].startswith("395 Code: 395. DB::Exception: grain is one of day, week, month, quarter, year")
     assert jdbc["write"].startswith("164 Code: 164. DB::Exception: Cannot execute query in readonly mode")
-    assert jdbc["password"].startswith("516 ") and "password is incorrect" in jdbc["password"]
+    assert jdbc["password"].startswith("516 ")
+    assert "password is incorrect" in jdbc["password"]
 
 
 # --- Node
@@ -207,7 +216,9 @@ def test_node_lists_views_and_reads_a_report_with_its_types(node: dict[str, Any]
     assert node["report"] == [dict(zip(SHAPE, row, strict=True))]
 
 
-def test_node_reads_a_parameterized_view_and_a_stream(node: dict[str, Any], expected: dict[str, Any], quarter: Quarter) -> None:
+def test_node_reads_a_parameterized_view_and_a_stream(
+    node: dict[str, Any], expected: dict[str, Any], quarter: Quarter
+) -> None:
     assert node["by"] == [{"calls": expected["calls"], "periods": expected["periods"]}]
     with quarter.connect() as client:
         assert node["streamed"] == client.query("SELECT count() FROM fact_leads").first_row[0]
@@ -217,7 +228,8 @@ def test_node_says_what_is_wrong(node: dict[str, Any]) -> None:
     assert node["unknown"].startswith("60 UNKNOWN_TABLE Unknown table expression identifier 'report_sales'")
     assert "grain is one of day, week, month, quarter, year" in node["grain"]
     assert node["write"].startswith("164 READONLY Cannot execute query in readonly mode")
-    assert node["password"].startswith("516 AUTHENTICATION_FAILED") and "password is incorrect" in node["password"]
+    assert node["password"].startswith("516 AUTHENTICATION_FAILED")
+    assert "password is incorrect" in node["password"]
 
 
 # --- Go
@@ -225,7 +237,8 @@ def test_node_says_what_is_wrong(node: dict[str, Any]) -> None:
 
 @pytest.mark.deep
 def test_grafanas_driver_runs_every_query_of_the_dashboards(quarter: Quarter) -> None:
-    """Building it takes minutes of processor time, so CI leaves it out; its protocol is tested in test_native_blocks.py."""
+    """Building it takes minutes of processor time, so CI leaves it out; its protocol is tested in "
+    "test_native_blocks.py."""
     program = CACHE / "clickhouse-go-client"
     fetched(program, [tool("go"), "build", "-o", str(program), "."], HERE / "go")
     span = Range(quarter.start, quarter.end)

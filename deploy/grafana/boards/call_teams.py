@@ -17,7 +17,8 @@ _LEAD = Link("All about this lead", {"lead": "lead_id"})
 BOARD = Dashboard(
     uid="sixfold-call-teams",
     title="Call teams",
-    description="Today's calls, rep by rep, and who is to be called back. Today is the local day in the reporting zone.",
+    description="Today's calls, rep by rep, and who is to be called back. Today is the local day in the reporting "
+    "zone.",
     variables=[CLICKHOUSE_SOURCE, TEAM],
     span="now-7d",
     refresh="30s",
@@ -27,8 +28,8 @@ BOARD = Dashboard(
             [
                 stat(
                     "Calls today",
-                    "Of the teams chosen. A call advances a lead when it says so, or when the lead rises soon after it was "
-                    "answered.",
+                    "Of the teams chosen. A call advances a lead when it says so, or when the lead rises soon after it "
+                    "was answered.",
                     f"SELECT {_SUMS}\nFROM report_calls\nWHERE {_TODAY} AND {_TEAM}",
                     _FIGURES,
                 ).wide(16),
@@ -59,8 +60,8 @@ ORDER BY missed DESC, calls DESC, rep_id
                 ).wide(12, 9),
                 table(
                     "To be called back",
-                    "Inbound calls of the last 14 days that were not answered, of leads that nobody has talked to since; at "
-                    "most 200, the latest first.",
+                    "Inbound calls of the last 14 days that were not answered, of leads that nobody has talked to "
+                    "since; at most 200, the latest first.",
                     f"""
 SELECT started_at, rep, team, status, lead_id, call_id
 FROM fact_calls
@@ -125,7 +126,8 @@ ORDER BY day, team_name
                 ),
                 table(
                     "Missed calls in a row",
-                    "For each rep of the teams chosen, the calls in the time range since the last one that was answered.",
+                    "For each rep of the teams chosen, the calls in the time range since the last one that was "
+                    "answered.",
                     f"""
 SELECT rep_id, any(rep) AS rep, argMax(team, at) AS team, countIf(at > answered_at) AS missed, max(at) AS started_at
 FROM (

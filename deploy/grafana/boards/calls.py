@@ -20,8 +20,8 @@ _BY = f"FROM report_calls_by(grain = ${{grain:singlequote}})\nWHERE {period_in_r
 BOARD = Dashboard(
     uid="sixfold-calls",
     title="5 Calls",
-    description="How many calls reps make, how they go, and how many leads they advance, beside the benchmarks in force. "
-    "Every call that is not answered counts as missed; the average talk time is that of answered calls.",
+    description="How many calls reps make, how they go, and how many leads they advance, beside the benchmarks in "
+    "force. Every call that is not answered counts as missed; the average talk time is that of answered calls.",
     variables=[CLICKHOUSE_SOURCE, grain(), TEAM, REP],
     rows=[
         Row(

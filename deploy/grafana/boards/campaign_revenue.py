@@ -26,8 +26,8 @@ BOARD = Dashboard(
             [
                 stat(
                     "Revenue",
-                    "Of deals won, on the day they closed. Refunds are deals with a negative amount. Deals without a rate "
-                    "to the reporting currency are left out of the money and counted as unconverted.",
+                    "Of deals won, on the day they closed. Refunds are deals with a negative amount. Deals without a "
+                    "rate to the reporting currency are left out of the money and counted as unconverted.",
                     f"""
 SELECT sum(revenue) AS revenue, sum(deals) AS deals, sum(unconverted) AS unconverted
 {_IN_RANGE}
@@ -91,8 +91,8 @@ ORDER BY period_start, member
                 ).wide(24, 10),
                 table(
                     "Campaigns and periods",
-                    "The report, period by period. The average deal is that of the deals that have a rate to the reporting "
-                    "currency.",
+                    "The report, period by period. The average deal is that of the deals that have a rate to the "
+                    "reporting currency.",
                     f"""
 SELECT period_start, period_start + INTERVAL 1 ${{grain:raw}} - 1 AS until, campaign_id, {_NAME} AS campaign,
     campaign_group, channel, deals, revenue, average_deal, unconverted
@@ -120,8 +120,8 @@ LIMIT 1000
             [
                 table(
                     "Model sensitivity by month",
-                    "What each model gives a campaign, beside its spend on media. Where the decision depends on the model, "
-                    "the spend pays by some models only. Months that begin in the time range.",
+                    "What each model gives a campaign, beside its spend on media. Where the decision depends on the "
+                    "model, the spend pays by some models only. Months that begin in the time range.",
                     f"""
 SELECT month, campaign_id, {_NAME} AS campaign, {_MODELS.replace(" ", ", ")}, spend, roas_min, roas_max,
     decision_depends
@@ -136,8 +136,8 @@ LIMIT 1000
                 ).wide(24, 10),
                 series(
                     "Greatest and least ROAS of the six models",
-                    "All campaigns together, by the period of close and spend: the band within which the truth lies. Below 1 "
-                    "(dashed) the spend is not earned back.",
+                    "All campaigns together, by the period of close and spend: the band within which the truth lies. "
+                    "Below 1 (dashed) the spend is not earned back.",
                     f"""
 SELECT month, toFloat64(least(a, b, c, d, e, f)) / toFloat64(spent) AS roas_min,
     toFloat64(greatest(a, b, c, d, e, f)) / toFloat64(spent) AS roas_max

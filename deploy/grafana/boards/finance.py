@@ -50,8 +50,8 @@ WHERE {in_range()}
                 ),
                 bars(
                     "What may come",
-                    "Amounts by probability of opportunities that are open now, by the month in which they are due, whatever "
-                    "the time range. What is past due stands in the month in which it was due.",
+                    "Amounts by probability of opportunities that are open now, by the month in which they are due, "
+                    "whatever the time range. What is past due stands in the month in which it was due.",
                     """
 SELECT formatDateTime(period_start, '%Y-%m') AS due, forecast_revenue
 FROM report_finance_month

@@ -6,7 +6,9 @@ from deploy.grafana.query import chosen, in_range, period_in_range
 from deploy.grafana.variables import CAMPAIGN, CHANNEL, CLICKHOUSE_SOURCE, grain
 
 _CHOSEN = f"{chosen('channel')} AND {chosen('campaign', 'campaign_id')}"
-_STEPS = "sum(visitors) AS visitors, sum(leads) AS leads, sum(mofu) AS mofu, sum(bofu) AS bofu, sum(customers) AS customers"
+_STEPS = (
+    "sum(visitors) AS visitors, sum(leads) AS leads, sum(mofu) AS mofu, sum(bofu) AS bofu, sum(customers) AS customers"
+)
 _RATES = """leads / nullIf(visitors, 0) AS visitor_to_lead, mofu / nullIf(leads, 0) AS lead_to_mofu,
     bofu / nullIf(mofu, 0) AS mofu_to_bofu, customers / nullIf(bofu, 0) AS bofu_to_customer"""
 _IN_RANGE = f"FROM report_funnel\nWHERE {in_range()} AND {_CHOSEN}"
@@ -27,8 +29,8 @@ BOARD = Dashboard(
             [
                 picture(
                     "The funnel",
-                    "Visitors; leads created; those of them that reached MOFU, BOFU and a deal won now. Reaching a stage is "
-                    "reaching all below it.",
+                    "Visitors; leads created; those of them that reached MOFU, BOFU and a deal won now. Reaching a "
+                    "stage is reaching all below it.",
                     f"SELECT {_STEPS}\n{_IN_RANGE}",
                     _ALL,
                     link=Link("Records", keep=["channel", "campaign"]),

@@ -22,9 +22,9 @@ _VISITS = "visitors clicks impressions visitor_conversion ctr cpc"
 BOARD = Dashboard(
     uid="sixfold-lead-sources",
     title="3 Lead sources",
-    description="Where leads and revenue come from, beside what was spent on media there. Each figure stands on its own "
-    "day: spend on its date, leads and customers on the lead's creation, revenue on the close. Cohort columns answer for "
-    "the leads of the time range.",
+    description="Where leads and revenue come from, beside what was spent on media there. Each figure stands on its "
+    "own day: spend on its date, leads and customers on the lead's creation, revenue on the close. Cohort columns "
+    "answer for the leads of the time range.",
     variables=[CLICKHOUSE_SOURCE, grain(), CHANNEL, CAMPAIGN, CURRENCY],
     annotations=[spend_annotation(_CHOSEN), EXPENSES, MERGES],
     rows=[
@@ -33,8 +33,8 @@ BOARD = Dashboard(
             [
                 stat(
                     "Leads, money in, money out",
-                    "Spend is that of media. CPL is spend / leads, CPA spend / customers, ROAS revenue / spend: below 1 "
-                    "the spend is not earned back.",
+                    "Spend is that of media. CPL is spend / leads, CPA spend / customers, ROAS revenue / spend: below "
+                    "1 the spend is not earned back.",
                     f"SELECT {_FIGURES.replace(' ', ', ')}\nFROM (SELECT {_SUMS} {_IN_RANGE})",
                     _FIGURES,
                     link=Link("Records", keep=["channel", "campaign"]),

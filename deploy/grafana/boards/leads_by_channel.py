@@ -24,8 +24,8 @@ BOARD = Dashboard(
             [
                 stat(
                     "Leads and what became of them",
-                    "Leads created in the time range; of these, those that reached BOFU (opportunities) and those with a "
-                    "deal won by now (customers), whenever that happened.",
+                    "Leads created in the time range; of these, those that reached BOFU (opportunities) and those with "
+                    "a deal won by now (customers), whenever that happened.",
                     f"""
 SELECT sum(leads) AS leads, sum(opportunities) AS opportunities, sum(customers) AS customers,
     {_RATES}
@@ -51,8 +51,9 @@ ORDER BY leads DESC, channel
                 ).wide(10, 9),
                 table(
                     "Channels",
-                    "Of the leads created in the time range. Days to convert run from a lead's creation to its first deal "
-                    "that is won now; customers whose deal closed before their lead was created are left out of them.",
+                    "Of the leads created in the time range. Days to convert run from a lead's creation to its first "
+                    "deal that is won now; customers whose deal closed before their lead was created are left out of "
+                    "them.",
                     f"""
 SELECT channel, sum(leads) AS leads, sum(opportunities) AS opportunities, sum(customers) AS customers,
     {_RATES},
@@ -120,8 +121,8 @@ ORDER BY period_start, channel
                 ),
                 bars(
                     "Models compared",
-                    "The same deals by each attribution model. Where the bars of a channel differ much, look at the model "
-                    "before you move money.",
+                    "The same deals by each attribution model. Where the bars of a channel differ much, look at the "
+                    "model before you move money.",
                     f"""
 SELECT channel, {", ".join(f"sumIf(revenue, model = '{model}') AS {model}" for model in MODELS)}
 FROM report_channel_attribution

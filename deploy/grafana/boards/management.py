@@ -10,7 +10,9 @@ _SPAN_BEFORE = f"{FIRST_DAY} - ({LAST_DAY} - {FIRST_DAY}) - 1"
 _PROFIT = f"report_profitability_by(grain = ${{grain:singlequote}})\nWHERE {period_in_range()}"
 
 
-def _figure(title: str, description: str, column: str, expression: str, view: str, change: str = "more is good") -> Panel:
+def _figure(
+    title: str, description: str, column: str, expression: str, view: str, change: str = "more is good"
+) -> Panel:
     """One figure over the time range, and its change since the span of the same length before."""
     return stat(
         title,
@@ -30,8 +32,8 @@ ORDER BY day >= {FIRST_DAY}
 BOARD = Dashboard(
     uid="sixfold-management",
     title="Overview for management",
-    description="The figures that decide, and where to look closer. Each figure stands on its own day: spend on its date, "
-    "leads on their creation, revenue on the close.",
+    description="The figures that decide, and where to look closer. Each figure stands on its own day: spend on its "
+    "date, leads on their creation, revenue on the close.",
     variables=[CLICKHOUSE_SOURCE, grain(), CURRENCY],
     annotations=[spend_annotation()],
     rows=[
@@ -47,7 +49,12 @@ BOARD = Dashboard(
                     "report_finance",
                 ),
                 _figure(
-                    "Spend on media", "By its date.", "spend_media", "sum(spend_media)", "report_finance", "less is good"
+                    "Spend on media",
+                    "By its date.",
+                    "spend_media",
+                    "sum(spend_media)",
+                    "report_finance",
+                    "less is good",
                 ),
                 _figure(
                     "ROAS",
@@ -106,7 +113,8 @@ ORDER BY period_start, channel
                 ),
                 bars(
                     "Campaigns by revenue",
-                    "The ten campaigns with the most revenue, default attribution model, beside what was spent on them.",
+                    "The ten campaigns with the most revenue, default attribution model, beside what was spent on "
+                    "them.",
                     f"""
 SELECT if(campaign = '', campaign_id, campaign) AS campaign, campaign_id, sum(revenue) AS revenue, sum(spend) AS spend
 FROM report_profitability

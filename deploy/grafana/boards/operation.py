@@ -1,6 +1,6 @@
 """For operation: is everything up, how fresh are the figures, what piles up, and why."""
 
-from deploy.grafana.columns import ANY_IS_BAD, Format
+from deploy.grafana.columns import ANY_IS_BAD, LATE, Format
 from deploy.grafana.dashboard import Dashboard, Row, alert_annotation
 from deploy.grafana.panel import Panel, figure, list_of, series, table
 from deploy.grafana.query import PromQl
@@ -16,7 +16,6 @@ _BYTES_PER_SECOND = Format("Bps", 0)
 _SECONDS = Format("s", 2)
 _NUMBER = Format("locale", 0)
 _SHARE = Format("percentunit", 1)
-_LATE = ((None, "green"), (60, "orange"), (300, "red"))
 
 
 def _of(metric: str, *more: str) -> str:
@@ -55,10 +54,10 @@ _WELL = [
     ),
     figure(
         "Freshness, 99 %",
-        "From the time of an event to its being visible in ClickHouse: 99 of 100 events of the last minutes are as quick. "
-        "Late events count with their lateness.",
+        "From the time of an event to its being visible in ClickHouse: 99 of 100 events of the last minutes are as "
+        "quick. Late events count with their lateness.",
         _quantile(0.99, "sixfold_freshness_seconds"),
-        Format("s", 1, _LATE),
+        Format("s", 1, LATE),
     ),
     figure(
         "Lag",
@@ -92,7 +91,8 @@ _WELL = [
     ),
     list_of(
         "Alerts that fire",
-        "All of Sixfold's alerts that fire now, of processes and of figures; each links to its runbook in Alertmanager.",
+        "All of Sixfold's alerts that fire now, of processes and of figures; each links to its runbook in "
+        "Alertmanager.",
         PromQl(FIRING),
     ).wide(12, 7),
     list_of(
@@ -144,7 +144,8 @@ _FLOW = [
         [
             PromQl(f"sum by (topic) (rate({_of('sixfold_records_total')}[$__rate_interval]))", "read {{topic}}"),
             PromQl(
-                f"sum by (topic) (rate({_of('sixfold_produced_records_total')}[$__rate_interval]))", "produced {{topic}}"
+                f"sum by (topic) (rate({_of('sixfold_produced_records_total')}[$__rate_interval]))",
+                "produced {{topic}}",
             ),
         ],
         _PER_SECOND,
@@ -171,9 +172,7 @@ _WRITING = [
         [_rate("sixfold_written_bytes_total", "table")],
         _BYTES_PER_SECOND,
     ),
-    _quantiles(
-        "From delivery to acknowledgement", "Of a batch: median, 95 and 99 %.", "sixfold_batch_ack_seconds"
-    ),
+    _quantiles("From delivery to acknowledgement", "Of a batch: median, 95 and 99 %.", "sixfold_batch_ack_seconds"),
     series(
         "Batches: folding, and records in one",
         "Seconds to fold a batch (95 %), and how many records it has (median).",
@@ -235,15 +234,17 @@ _STATE = [
         "Oldest batch in flight",
         "Age of the oldest batch that is not acknowledged.",
         [PromQl(_of("sixfold_oldest_inflight_seconds"), "{{instance}}")],
-        Format("s", 1, _LATE),
-        steps=_LATE,
+        Format("s", 1, LATE),
+        steps=LATE,
     ),
     series(
         "Lost across rebalances",
-        "In each interval: records fetched and read again by another, and late acknowledgements. Both are harmless, but "
-        "many of them mean that the group is restless.",
+        "In each interval: records fetched and read again by another, and late acknowledgements. Both are harmless, "
+        "but many of them mean that the group is restless.",
         [
-            PromQl(f"sum(increase({_of('sixfold_undelivered_records_total')}[$__rate_interval]))", "records read again"),
+            PromQl(
+                f"sum(increase({_of('sixfold_undelivered_records_total')}[$__rate_interval]))", "records read again"
+            ),
             PromQl(f"sum(increase({_of('sixfold_stale_acks_total')}[$__rate_interval]))", "late acknowledgements"),
         ],
         _NUMBER,
@@ -270,7 +271,8 @@ _EXPORTER = [
         "Runs that failed in each interval.",
         [
             PromQl(
-                f"sum by (query) (increase({_of('sixfold_exporter_query_failures_total')}[$__rate_interval]))", "{{query}}"
+                f"sum by (query) (increase({_of('sixfold_exporter_query_failures_total')}[$__rate_interval]))",
+                "{{query}}",
             )
         ],
         _NUMBER,
@@ -319,8 +321,8 @@ ORDER BY failing = 0, share DESC, check
     ).wide(12, 9),
     table(
         "Sources",
-        "What each source sent last. A source is quiet when nothing has come for more than ten of its usual gaps, which are "
-        "the median time between two minutes with events.",
+        "What each source sent last. A source is quiet when nothing has come for more than ten of its usual gaps, "
+        "which are the median time between two minutes with events.",
         """
 SELECT source, last_event_time, usual_gap_seconds, quiet
 FROM report_sources
@@ -346,8 +348,8 @@ LIMIT 200
 BOARD = Dashboard(
     uid="sixfold-operation",
     title="Operation",
-    description="Is everything up, how fresh are the figures, what piles up, and why. From Prometheus; the tables at the end "
-    "are from ClickHouse.",
+    description="Is everything up, how fresh are the figures, what piles up, and why. From Prometheus; the tables at "
+    "the end are from ClickHouse.",
     variables=[
         PROMETHEUS_SOURCE,
         CLICKHOUSE_SOURCE,

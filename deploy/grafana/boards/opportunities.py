@@ -16,7 +16,8 @@ _SUMS = """sum(opportunities) AS opportunities, sum(open) AS open, sum(won) AS w
 BOARD = Dashboard(
     uid="sixfold-opportunities",
     title="2 Opportunities",
-    description="What opportunities were generated, by whom, what they are worth, how they ended, and what is open now.",
+    description="What opportunities were generated, by whom, what they are worth, how they ended, and what is open "
+    "now.",
     variables=[CLICKHOUSE_SOURCE, grain(), TEAM, CURRENCY],
     annotations=[MERGES],
     rows=[
@@ -54,8 +55,8 @@ WHERE {in_range()} AND {_TEAM}
 GROUP BY owner_id, team
 ORDER BY won_revenue DESC, owner_id, team
 """,
-                    "owner_id owner team opportunities open won lost win_rate estimated_revenue weighted_revenue won_revenue "
-                    "lost_revenue win_rate_by_amount unconverted",
+                    "owner_id owner team opportunities open won lost win_rate estimated_revenue weighted_revenue "
+                    "won_revenue lost_revenue win_rate_by_amount unconverted",
                     links={"opportunities": _OF_OWNER},
                     hidden="owner_id",
                 ),
@@ -101,7 +102,9 @@ ORDER BY period_start DESC, estimated_revenue DESC, owner_id, team
                     "period_start until owner_id owner team opportunities open won lost win_rate estimated_revenue "
                     "weighted_revenue won_revenue lost_revenue",
                     links={
-                        "opportunities": Link("Opportunities of this owner and period", {"rep": "owner_id"}, period=True)
+                        "opportunities": Link(
+                            "Opportunities of this owner and period", {"rep": "owner_id"}, period=True
+                        )
                     },
                     hidden="owner_id",
                 ),
@@ -125,11 +128,14 @@ ORDER BY estimated_revenue DESC, stage
                 ),
                 bars(
                     "Forecast by month",
-                    "Amounts by probability of what is open now, by the month in which it is due; what is past due stands "
-                    "apart, as do opportunities without a due date.",
+                    "Amounts by probability of what is open now, by the month in which it is due; what is past due "
+                    "stands apart, as do opportunities without a due date.",
                     f"""
 SELECT
-    multiIf(overdue, 'past due', due_month IS NULL, 'no due date', formatDateTime(assumeNotNull(due_month), '%Y-%m')) AS due,
+    multiIf(
+        overdue, 'past due',
+        due_month IS NULL, 'no due date',
+        formatDateTime(assumeNotNull(due_month), '%Y-%m')) AS due,
     sum(weighted_revenue) AS weighted_revenue, sum(estimated_revenue) AS estimated_revenue
 FROM report_forecast
 WHERE {_TEAM}
@@ -154,7 +160,8 @@ LIMIT 500
                 ).wide(12, 10),
                 table(
                     "Accounts",
-                    "Every account with an opportunity, key accounts first. The revenue estimated is that of open ones.",
+                    "Every account with an opportunity, key accounts first. The revenue estimated is that of open "
+                    "ones.",
                     """
 SELECT account_id, account, key_account, opportunities, open, won, lost, estimated_revenue, won_revenue, win_rate
 FROM report_key_accounts

@@ -20,8 +20,8 @@ _OF_CAMPAIGN = Link("Records of this campaign", {"campaign": "campaign_id"})
 BOARD = Dashboard(
     uid="sixfold-profitability",
     title="6 Profitability",
-    description="What each campaign earns after the cost of its deals and its spend (of all categories), each on its own "
-    "day. Revenue, cost and won deals are by the default attribution model.",
+    description="What each campaign earns after the cost of its deals and its spend (of all categories), each on its "
+    "own day. Revenue, cost and won deals are by the default attribution model.",
     variables=[CLICKHOUSE_SOURCE, grain(), CAMPAIGN, CURRENCY],
     annotations=[spend_annotation(_CAMPAIGN), EXPENSES, MERGES],
     rows=[
@@ -69,7 +69,7 @@ LIMIT 1000
 """,
                     "campaign_id campaign campaign_group leads won_deals revenue cost spend gross_margin "
                     "gross_margin_ratio contribution contribution_ratio roi roas cpl unconverted budget budget_used",
-                    links={name: _OF_CAMPAIGN for name in ("campaign", "revenue", "spend", "leads")},
+                    links=dict.fromkeys(("campaign", "revenue", "spend", "leads"), _OF_CAMPAIGN),
                     hidden="campaign_id",
                 ).wide(16, 14),
             ],
@@ -137,12 +137,10 @@ ORDER BY period_start DESC, contribution DESC, campaign_id
 LIMIT 1000
 """,
                     "period_start until campaign_id campaign campaign_group leads opportunities won_deals revenue "
-                    "cohort_revenue cost spend gross_margin gross_margin_ratio contribution contribution_ratio roi roas "
-                    "cpl cpa unconverted",
+                    "cohort_revenue cost spend gross_margin gross_margin_ratio contribution contribution_ratio roi "
+                    "roas cpl cpa unconverted",
                     links={
-                        name: Link(
-                            "Records of this campaign and period", {"campaign": "campaign_id"}, period=True
-                        )
+                        name: Link("Records of this campaign and period", {"campaign": "campaign_id"}, period=True)
                         for name in ("campaign", "revenue", "spend")
                     },
                     hidden="campaign_id",

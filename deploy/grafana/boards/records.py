@@ -41,9 +41,9 @@ _SPEND = " AND ".join((in_range(), *_ORIGIN))
 BOARD = Dashboard(
     uid="sixfold-records",
     title="Records",
-    description="The records behind the figures, as they are now. The figures of the other dashboards link here, with the "
-    "keys of their row chosen above. With a lead or an opportunity typed in, its records of all time are shown. Tables "
-    "that have no column for a choice leave it out. Names, addresses, subjects and contacts are not shown here.",
+    description="The records behind the figures, as they are now. The figures of the other dashboards link here, with "
+    "the keys of their row chosen above. With a lead or an opportunity typed in, its records of all time are shown. "
+    "Tables that have no column for a choice leave it out. Names, addresses, subjects and contacts are not shown here.",
     variables=[
         CLICKHOUSE_SOURCE,
         CHANNEL,
@@ -62,8 +62,8 @@ BOARD = Dashboard(
             [
                 stat(
                     "How many records",
-                    "Of all records found, each kind on its day: leads, opportunities by their creation, calls, credits of "
-                    "deals closed, touches, spend figures. The tables below show the latest 1,000 of each.",
+                    "Of all records found, each kind on its day: leads, opportunities by their creation, calls, "
+                    "credits of deals closed, touches, spend figures. The tables below show the latest 1,000 of each.",
                     f"""
 SELECT
     (SELECT count() FROM fact_leads WHERE {_LEADS}) AS leads,
@@ -77,8 +77,8 @@ SELECT
                 ).wide(24),
                 table(
                     "Leads",
-                    "Leads created in the time range, one row for each group of merged leads: channel, source and campaign "
-                    "of reports 1 and 3 and of the funnel.",
+                    "Leads created in the time range, one row for each group of merged leads: channel, source and "
+                    "campaign of reports 1 and 3 and of the funnel.",
                     f"""
 SELECT created_at, lead_id, channel, source, medium, campaign_id, campaign, lead_magnet, stage, funnel_stage,
     reached_stage, has_utm, owner, team, account_id, arrayStringConcat(merged_ids, ', ') AS merged_ids
@@ -98,8 +98,8 @@ ORDER BY created_at DESC, lead_id
             [
                 table(
                     "Credits, model ${model}",
-                    "Who is credited with each deal won that closed in the time range: reports 1, 3, 4 and 6. Money in the "
-                    "deal's own currency.",
+                    "Who is credited with each deal won that closed in the time range: reports 1, 3, 4 and 6. Money in "
+                    "the deal's own currency.",
                     f"""
 SELECT day, opportunity_id, lead_id, touch_id, own, channel, source, medium, campaign_id, campaign, currency,
     deals_${{model:raw}} AS deals, revenue_${{model:raw}} AS revenue, cost_${{model:raw}} AS cost
@@ -114,8 +114,8 @@ ORDER BY day DESC, opportunity_id, touch_id
                 ).wide(24, 10),
                 table(
                     "Opportunities",
-                    "Opportunities created in the time range: report 2. Money in the opportunity's own currency; the team is "
-                    "the owner's on the day of the creation.",
+                    "Opportunities created in the time range: report 2. Money in the opportunity's own currency; the "
+                    "team is the owner's on the day of the creation.",
                     f"""
 SELECT created_at, opportunity_id, lead_id, owner_id, owner, created_team AS team, account_id, stage, status, amount,
     currency, cost, probability, due_date, overdue, closed_at, campaign_id
@@ -124,8 +124,8 @@ WHERE {_OPPORTUNITIES}
 ORDER BY created_at DESC, opportunity_id
 {_MOST}
 """,
-                    "created_at opportunity_id lead_id owner_id owner team account_id stage status amount currency cost "
-                    "probability due_date overdue closed_at campaign_id",
+                    "created_at opportunity_id lead_id owner_id owner team account_id stage status amount currency "
+                    "cost probability due_date overdue closed_at campaign_id",
                     links={"lead_id": _LEAD, "opportunity_id": _OPPORTUNITY},
                 ).wide(24, 10),
             ],

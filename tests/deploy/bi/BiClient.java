@@ -38,6 +38,12 @@ public class BiClient {
             failing(connection, "grain", "SELECT * FROM report_calls_by(grain = 'decade')");
             failing(connection, "write", "INSERT INTO reps (rep_id) VALUES ('x')");
         }
+        // as `sixfold up` prints it
+        String printed = "jdbc:clickhouse:http://" + arguments[0] + ":" + arguments[1] + "/" + arguments[2]
+                + "?user=" + arguments[3] + "&password=" + System.getenv("PASSWORD");
+        try (Connection connection = DriverManager.getConnection(printed)) {
+            say("printed", connection.isValid(10));
+        }
         properties.setProperty("password", "wrong");
         try (Connection connection = DriverManager.getConnection(url, properties)) {
             failing(connection, "password", "SELECT 1");
