@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTEST ?= .venv/bin/pytest
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help demo test lint bench deep docs-events lock grafana grafana-schema
+.PHONY: help demo test lint bench deep docs-events docs-metrics lock
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make bench          what the worker costs an event, for 100k, 300k and 1M events"
 	@echo "make deep           the simulation with 100,000 cases"
 	@echo "make docs-events    write the reference of the events again"
+	@echo "make docs-metrics   write the reference of the metrics again"
 	@echo "make grafana        write the dashboards again (make grafana-schema: what they are checked against; needs npm)"
 	@echo "make lock           resolve the dependencies again"
 
@@ -46,27 +47,15 @@ deep: .venv/.installed
 docs-events: .venv/.installed
 	.venv/bin/python -m schemas.export docs
 
+docs-metrics: .venv/.installed
+	.venv/bin/python -m sinks.metrics_docs docs
+
+.PHONY: grafana grafana-schema
 grafana: .venv/.installed
 	.venv/bin/python -m deploy.grafana
 
-GRAFANA_SCHEMA := tests/deploy/schema
-GRAFANA_TYPES := .cache/grafana-schema/node_modules/@grafana/schema/dist/types/raw
-GENERATE := .cache/grafana-schema/node_modules/.bin/ts-json-schema-generator --no-type-check --jsDoc none
-
 grafana-schema:
-	mkdir -p .cache/grafana-schema
-	cp $(GRAFANA_SCHEMA)/package.json $(GRAFANA_SCHEMA)/.npmrc .cache/grafana-schema
-	cp $(GRAFANA_SCHEMA)/package-lock.json .cache/grafana-schema || rm -f .cache/grafana-schema/package-lock.json
-	cd .cache/grafana-schema && if test -e package-lock.json; then npm ci --silent; else npm install --silent; fi
-	cp .cache/grafana-schema/package-lock.json $(GRAFANA_SCHEMA)
-	$(GENERATE) --path $(GRAFANA_TYPES)/dashboard/x/types.gen.d.ts --type Dashboard --additional-properties \
-		--out $(GRAFANA_SCHEMA)/dashboard.json
-	for kind in barchart bargauge stat table timeseries; do \
-		$(GENERATE) --path $(GRAFANA_TYPES)/composable/$$kind/panelcfg/x/types.gen.d.ts --type Options \
-			--out $(GRAFANA_SCHEMA)/$$kind.options.json || exit 1; done
-	for kind in barchart table timeseries; do \
-		$(GENERATE) --path $(GRAFANA_TYPES)/composable/$$kind/panelcfg/x/types.gen.d.ts --type FieldConfig \
-			--out $(GRAFANA_SCHEMA)/$$kind.custom.json || exit 1; done
+	tests/deploy/schema/generate.sh
 
 lock:
 	.venv/bin/uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 pyproject.toml -o requirements.lock

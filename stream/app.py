@@ -16,6 +16,8 @@ import faust
 
 from sinks.clickhouse import ClickHouseStore, RulesConflictError
 from sinks.client import ClickHouseUnusable, connect
+from sinks.endpoint import Endpoint, EndpointError
+from sinks.metrics import NOT_READY, WorkerMetrics
 from stream import transport
 from stream.commands.migrate import migrate_tables, migrate_topics
 from stream.kafka_access import faust_credentials, open_log
@@ -27,7 +29,9 @@ from stream.worker import Worker
 logger = logging.getLogger(__name__)
 
 
-def build(settings: Settings, log: Log, store: ClickHouseStore) -> tuple[faust.App, Worker]:
+def build(
+    settings: Settings, log: Log, store: ClickHouseStore, metrics: WorkerMetrics | None = None
+) -> tuple[faust.App, Worker]:
     """The Faust application of a worker, and the worker behind its agent."""
     topics = Topics(settings.events_topic, settings.documents_topic, settings.dead_letters_topic)
     app = transport.make_app(
@@ -52,6 +56,8 @@ def build(settings: Settings, log: Log, store: ClickHouseStore) -> tuple[faust.A
         flush_seconds=settings.flush_seconds,
         flush_records=settings.flush_records,
         max_dirty=settings.max_dirty,
+        ready_lag=settings.ready_lag,
+        metrics=metrics,
     )
     channel = transport.install(
         app,
@@ -80,14 +86,20 @@ async def main(settings: Settings) -> int:
     await _refuse_old_rules(settings)
     await asyncio.to_thread(migrate_tables, settings)
     await migrate_topics(settings)
-    client = connect(settings, wait_end_of_query=1)
+    client, metrics = connect(settings, wait_end_of_query=1), WorkerMetrics()
     async with open_log(settings) as log:
-        app, worker = build(settings, log, ClickHouseStore(client, settings.worker_name))
+        store = ClickHouseStore(client, settings.worker_name, metrics.inserted)
+        app, worker = build(settings, log, store, metrics)
+        endpoint = Endpoint(metrics.registry, NOT_READY, worker.not_ready)
+        if settings.metrics_port:
+            await endpoint.start(settings.metrics_host, settings.metrics_port, "SIXFOLD_METRICS_PORT")
+            logger.info("metrics: http://%s:%d/metrics", settings.metrics_host, settings.metrics_port)
         worker.start()
         try:
             return await transport.serve(app)
         finally:
             await worker.stop()
+            await endpoint.stop()
 
 
 def _use_one_arena() -> None:
@@ -130,6 +142,6 @@ def run(settings: Settings) -> int:
     _use_one_arena()
     try:
         return asyncio.run(main(settings))
-    except (ClickHouseUnusable, LogUnreachable, RulesConflictError) as error:
+    except (ClickHouseUnusable, EndpointError, LogUnreachable, RulesConflictError) as error:
         print(f"sixfold: {error}", file=sys.stderr)  # noqa: T201 - the one line that a user reads
         return 2

@@ -274,6 +274,20 @@ class Settings(BaseSettings):
         default="info", description="debug, info, warning or error"
     )
 
+    # Metrics and readiness.
+    metrics_host: str = Field(default="127.0.0.1", min_length=1, description="where /metrics, /live, /ready listen")
+    metrics_port: Port = Field(default=0, description="of a worker's metrics, one port each; 0: none (up: a free one)")
+    ready_lag: int = Field(default=100_000, ge=0, description="records behind, above which a worker is not ready")
+
+    # The KPI exporter.
+    exporter_port: Port | None = Field(
+        default=None, description="of the exporter: 9660 (up: a free one); 0: a free one"
+    )
+    exporter_interval: float = Field(default=30, gt=0, le=3600, description="seconds between two looks at the reports")
+    exporter_timeout: float = Field(default=30, gt=0, le=3600, description="longest time of one of its queries")
+    exporter_stale: float = Field(default=600, gt=0, description="figures older than these seconds are withdrawn")
+    exporter_audit: float = Field(default=21_600, ge=0, description="seconds between two audits; 0: none")
+
     # The embedded stack.
     http_port: Port = Field(default=0, description="of sixfold up; 0: a free one")
     kafka_port: Port = Field(default=0, description="of sixfold up; 0: a free one")
