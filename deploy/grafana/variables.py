@@ -174,7 +174,6 @@ def label_values(name: str, metric: str, condition: str = "") -> Json:
         "refresh": _WHEN_THE_RANGE_CHANGES,
         "sort": 1,
         "includeAll": True,
-        "allValue": ".+",
         "multi": True,
         "hide": 0,
     }

@@ -9,6 +9,9 @@ from deploy.grafana.variables import CLICKHOUSE_SOURCE, PROMETHEUS_SOURCE, label
 FIRING = 'ALERTS{alertname=~"Sixfold.*", alertstate="firing"}'
 """Alerts have the labels of what they are about, which may be no process: they go without job and instance."""
 
+DOWN = 'count(up{job=~"sixfold-.+"} == 0) or vector(0)'
+"""What is down may be in no list of jobs and instances."""
+
 _PROCESS = 'job=~"$job", instance=~"$instance"'
 _PER_SECOND = Format("cps", 1)
 _BYTES = Format("bytes", 0)
@@ -48,8 +51,8 @@ _WELL = [
     ),
     figure(
         "Targets down",
-        "Targets of the chosen jobs that Prometheus cannot scrape.",
-        PromQl(f"count({_of('up')} == 0) or vector(0)"),
+        "Targets of jobs named sixfold-... that Prometheus cannot scrape, whatever is chosen above.",
+        PromQl(DOWN),
         Format("locale", 0, ((None, "green"), (1, "red"))),
     ),
     figure(
