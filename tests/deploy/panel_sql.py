@@ -7,7 +7,8 @@ Three steps, oddities included, since these are what breaks queries:
 2. Grafana replaces variables. A list without a format is quoted but not escaped; `singlequote` escapes quotes, and
    leaves backslashes alone.
 3. On the server the plugin replaces its macros. The brackets with a macro's arguments are the first ones after its
-   name, however far away they stand, unless one is closed before; all that is between is replaced as well.
+   name, however far away they stand, unless one is closed before; all that is between is replaced as well. A macro
+   without arguments that would swallow something so is an error here.
 """
 
 import re
@@ -103,7 +104,9 @@ def _macros(sql: str, span: Range) -> str:
         for found, inside in _matches(sql, name):
             given = [each.strip() for each in inside.split(",")]
             if count == 0:
-                given = []  # these do not look at what they are given
+                if inside:
+                    raise ValueError(f"$__{name} would swallow the text up to {inside!r}: put it into brackets")
+                given = []
             if len(given) != count or (count and not given[0]):
                 raise ValueError(f"$__{name} takes {count} arguments, not {inside!r}")
             sql = sql.replace(found, replacement(*given))
