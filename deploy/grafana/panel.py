@@ -80,7 +80,8 @@ class Panel:
         overrides = []
         for name in self.columns:
             properties = _properties(COLUMNS[name], self.kind)
-            if "displayName" not in self.defaults:
+            # the column along the axis is looked up by its name
+            if "displayName" not in self.defaults and name != self.options.get("xField"):
                 properties.append({"id": "displayName", "value": heading(name)})
             if name in self.links:
                 properties.append({"id": "links", "value": [self.links[name].json()]})

@@ -298,6 +298,8 @@ def _check_shape(case: Case, client: Client, variables: Mapping[str, Value], spa
         assert len(result.result_rows) <= most, title
     if kind == "barchart":
         category = names.index(case.panel["options"]["xField"])
+        changes = case.panel["fieldConfig"]["overrides"][category]["properties"]
+        assert "displayName" not in {change["id"] for change in changes}, f"{title}: its axis would not be found"
         assert kinds[category] == "String" or "LowCardinality" in kinds[category], title
         labels = [row[category] for row in result.result_rows]
         assert all(labels), title
