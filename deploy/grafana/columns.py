@@ -80,16 +80,16 @@ _KINDS: Sequence[tuple[Format, str]] = (
     (SECONDS, "talk_seconds avg_talk_seconds p50_talk_seconds p90_talk_seconds benchmark_avg_talk_seconds"),
     (Format("s", 1, LATE), "lag_seconds"),
     (Format("s", 0), "usual_gap_seconds"),
-    (DATE, "day period_start until due_date due_month month closed_day created_day cohort_day"),
-    (INSTANT, "time at created_at closed_at started_at last_event_time written_at received_at"),
+    (DATE, "day period_start until due_date month"),
+    (INSTANT, "at created_at closed_at started_at last_event_time written_at received_at"),
     (YES, "key_account overdue own decision_depends has_utm quiet"),
     (
         TEXT,
         """
         channel source medium campaign_id campaign campaign_group lead_magnet owner_id owner team
-        stage status account_id account rep_id rep direction category platform metric scope model
-        lead_id opportunity_id call_id touch_id merged_ids currency check sample_ids shard reason
-        message topic partition offset funnel_stage reached_stage advanced_to team_name due
+        stage status account_id account rep_id rep direction category platform metric scope
+        lead_id opportunity_id call_id touch_id merged_ids currency check sample_ids shard id reason
+        message event_type state funnel_stage reached_stage advanced_to team_name due
         """,
     ),
 )

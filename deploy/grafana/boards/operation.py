@@ -336,15 +336,16 @@ LIMIT 500
     ).wide(8, 9),
     table(
         "Dead letters",
-        "The latest 200 of the time range, without their contents: `sixfold dead-letters` shows and replays them.",
+        "The latest 200 of the time range, without their contents, and what became of them: open, replayed or dropped. "
+        "`sixfold dead-letters` shows and settles them.",
         """
-SELECT received_at, topic, toString(partition) AS partition, toString(offset) AS offset, reason, message
-FROM dead_letters FINAL
+SELECT received_at, id, reason, message, source, event_type, state
+FROM dead_letter_list
 WHERE received_at BETWEEN ($__fromTime) AND ($__toTime)
-ORDER BY received_at DESC, topic, partition, offset
+ORDER BY received_at DESC, id
 LIMIT 200
 """,
-        "received_at topic partition offset reason message",
+        "received_at id reason message source event_type state",
     ).wide(16, 9),
 ]
 
