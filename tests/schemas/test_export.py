@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from broken_events import LITERALS, event_with, places
 from jsonschema import Draft202012Validator
 
 from schemas import EVENT_TYPES, Rejected, decode
 from schemas.export import event_schema, example_event, export
+from tests.schemas.broken_events import LITERALS, event_with, places
 
 DOCS = Path(__file__).parents[2] / "docs"
 
