@@ -14,6 +14,7 @@ help:
 	@echo "make deep           the simulation with 100,000 cases"
 	@echo "make docs-events    write the reference of the events again"
 	@echo "make docs-metrics   write the reference of the metrics again"
+	@echo "make grafana        write the dashboards again (make grafana-schema: what they are checked against; needs npm)"
 	@echo "make lock           resolve the dependencies again"
 
 .venv/.installed: requirements.lock pyproject.toml
@@ -48,6 +49,13 @@ docs-events: .venv/.installed
 
 docs-metrics: .venv/.installed
 	.venv/bin/python -m sinks.metrics_docs docs
+
+.PHONY: grafana grafana-schema
+grafana: .venv/.installed
+	.venv/bin/python -m deploy.grafana
+
+grafana-schema:
+	tests/deploy/schema/generate.sh
 
 lock:
 	.venv/bin/uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 pyproject.toml -o requirements.lock
