@@ -189,7 +189,7 @@ class Exporter:
         if run.result and not query.clocked and run.standing == standing:
             run.success, run.as_of = now, as_of  # nobody wrote: it would find the same
             return
-        if run.result and now - run.began < min(query.seconds, self._stale / 2):
+        if self._good(run) and now - run.began < min(query.seconds, self._stale / 2):
             return
         run.began = now
         began = time.perf_counter()
