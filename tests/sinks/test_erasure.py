@@ -134,6 +134,17 @@ def test_a_purge_by_the_worker_looks_again_only_after_something_was_written(data
     assert database.query("SELECT entity FROM people FINAL").result_rows == [("lead:2",)]
 
 
+def test_many_people_are_purged_at_once_whatever_their_ids(database: Client) -> None:
+    ids = [f'{number} O\'Neil \\ %s %(ids)s {{x:String}} "quoted" ünï' for number in range(3_000)]
+    erased, kept = [entity_key("lead", each) for each in ids[:-1]], entity_key("lead", ids[-1])
+    _insert_people(database, *erased, kept)
+    _insert_letters(database, [json.dumps({"lead_id": each}).encode() for each in ids])
+    found = purge(database, erased)
+    assert (found.people, len(found.dead_letters)) == (2_999, 2_999)
+    assert database.query("SELECT entity FROM people FINAL").result_rows == [(kept,)]
+    assert database.query("SELECT offset FROM dead_letters FINAL").result_rows == [(2_999,)]
+
+
 def test_a_detached_part_is_not_forgotten(database: Client) -> None:
     _insert_people(database, "lead:1")
     (part,) = database.query(
