@@ -1,5 +1,6 @@
 """Which bytes name an erased id, and that what is deleted is gone from the disk."""
 
+import asyncio
 import base64
 import json
 from pathlib import Path
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import entity_key
+from sinks.clickhouse import ClickHouseStore
 from sinks.erasure import ErasedIds, detached_parts, old_parts, purge, standing, wait_for_old_parts
 from stream.erasing import _blank_rejected
 from tests.clickhouse import ClickHouseServer
@@ -100,6 +102,47 @@ def test_a_purge_takes_just_what_is_of_the_erased_and_leaves_no_part(
     assert b"Name of lead:1" not in contents
     assert b"Name of opportunity:o7" not in contents
     assert not purge(database, [])
+
+
+def test_who_is_erased_in_a_flush_is_not_written_by_it(database: Client) -> None:
+    store = ClickHouseStore(database, "test")
+    at = "2026-01-01 00:00:00.000000"
+    order = {"time": at, "sequence": 0, "source": "s", "id": "i"}
+    letter = {"topic": "t", "partition": 0, "received_at": at[:23], "reason": "r", "message": "m"}
+    rows = {
+        "people": [{"entity": each, "field": "name", "value": "Ann", **order} for each in ("lead:1", "lead:2")],
+        "dead_letters": [
+            {**letter, "offset": offset, "value_base64": base64.b64encode(value).decode()}
+            for offset, value in enumerate((b'{"lead_id": "1"', b'{"lead_id": "2"'))
+        ],
+        "erased": [{"entity": "lead:1"}],
+    }
+    asyncio.run(store.insert({table: [json.dumps(row).encode() for row in found] for table, found in rows.items()}))
+    assert database.query("SELECT entity FROM people").result_rows == [("lead:2",)]
+    assert database.query("SELECT offset FROM dead_letters").result_rows == [(1,)]
+
+
+def test_a_purge_by_the_worker_looks_again_only_after_something_was_written(database: Client) -> None:
+    store = ClickHouseStore(database, "test")
+    _insert_people(database, "lead:1", "lead:2")
+    assert not asyncio.run(store.purge())
+    database.command("INSERT INTO erased VALUES ('lead:1')")
+    assert asyncio.run(store.purge()).people == 1
+    assert not asyncio.run(store.purge())
+    _insert_people(database, "lead:1")  # as a worker does that read `erased` a moment before
+    assert asyncio.run(store.purge()).people == 1
+    assert database.query("SELECT entity FROM people FINAL").result_rows == [("lead:2",)]
+
+
+def test_many_people_are_purged_at_once_whatever_their_ids(database: Client) -> None:
+    ids = [f'{number} O\'Neil \\ %s %(ids)s {{x:String}} "quoted" ünï' for number in range(3_000)]
+    erased, kept = [entity_key("lead", each) for each in ids[:-1]], entity_key("lead", ids[-1])
+    _insert_people(database, *erased, kept)
+    _insert_letters(database, [json.dumps({"lead_id": each}).encode() for each in ids])
+    found = purge(database, erased)
+    assert (found.people, len(found.dead_letters)) == (2_999, 2_999)
+    assert database.query("SELECT entity FROM people FINAL").result_rows == [(kept,)]
+    assert database.query("SELECT offset FROM dead_letters FINAL").result_rows == [(2_999,)]
 
 
 def test_a_detached_part_is_not_forgotten(database: Client) -> None:
