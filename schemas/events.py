@@ -275,6 +275,16 @@ class Target(Members):
     scope: Scope | None = Field("company", description="Whose target it is; the company's if left out.")
 
 
+class Gap(Members):
+    """A record of a source whose change did not come through: it must be fetched, or was."""
+
+    system: Identifier = Field(description="Source that the record is in, such as salesforce/acme.")
+    entity: Identifier = Field(description="The source's own word for what it is, such as Opportunity.")
+    record: Identifier = Field(description="The record; * for all of its kind.")
+    open: Flag = Field(description="true: to be fetched; false: fetched since.")
+    change: Text | None = Field(None, description="The source's own word for what happened, such as GAP_UPDATE.")
+
+
 @dataclass(frozen=True)
 class EventType:
     """One event type: the model of its data, whose record key it has, and an example.
@@ -469,6 +479,19 @@ EVENT_TYPES: dict[str, EventType] = {
         ("metric", "scope", "month"),
         "What a month should bring.",
         {"metric": "revenue", "month": "2026-03", "value": 250000, "scope": "team/North"},
+    ),
+    "crm.gap.posted": EventType(
+        Gap,
+        "gap",
+        ("system", "entity", "record"),
+        "A source could not say what changed: the record is to be fetched, or was fetched since.",
+        {
+            "system": "salesforce/acme",
+            "entity": "Opportunity",
+            "record": "0065f00000UloqVAAR",
+            "open": True,
+            "change": "GAP_UPDATE",
+        },
     ),
 }
 

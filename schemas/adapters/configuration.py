@@ -77,6 +77,25 @@ class Stage(Strict):
 
 
 Stages = dict[str, Annotated[Stage, BeforeValidator(_named)]]
+"""By the source's own id of the stage, or by its name where it has no ids."""
+
+
+class StageBook:
+    """Stages of a source by id and by name: webhooks know the one, exports the other, reports shall see one."""
+
+    def __init__(self, *layers: Stages) -> None:
+        self._stages: dict[str, tuple[str, str | None]] = {}
+        for stages in layers:
+            for key, stage in stages.items():
+                found = stage.name or key, stage.deal_status
+                self._stages[key] = self._stages[found[0].casefold()] = found
+
+    def find(self, raw: str) -> tuple[str, str | None] | None:
+        """Name and status of a stage; None for one that nobody named. `Closed won (Sales)` is `Closed won`."""
+        for text in (raw, raw.casefold(), raw.rpartition(" (")[0].casefold()):
+            if text in self._stages:
+                return self._stages[text]
+        return None
 
 
 class Rep(Strict):
@@ -112,7 +131,9 @@ def _complaints(error: ValidationError) -> list[str]:
     lines = []
     for problem in error.errors(include_url=False, include_context=False, include_input=False):
         # pydantic names the arms of a union too: they are no members
-        members = [str(part) for part in problem["loc"] if part not in ("decimal", "int") and "function-" not in str(part)]
+        members = [
+            str(part) for part in problem["loc"] if part not in ("decimal", "int") and "function-" not in str(part)
+        ]
         message = problem["msg"].removeprefix("Value error, ")
         if problem["type"] == "extra_forbidden":
             message = "there is no such member"

@@ -72,11 +72,13 @@ def decimal(raw: object) -> Decimal:
     raise UnreadableError(f"{_shown(value)} is no decimal number")
 
 
-def rounded(number: Decimal) -> str:
-    """Write a number with at most 4 decimals, rounded half to even, as decimal text."""
-    if not -10 < number.adjusted() < 20:
-        number = Decimal(0) if number.adjusted() < 0 else _refuse_size()
-    return f"{number.quantize(_FOUR_DECIMALS, rounding=ROUND_HALF_EVEN):f}"
+def rounded(number: Decimal, shift: int = 0) -> str:
+    """Write a number times 10 to the power of `shift` with at most 4 decimals, rounded half to even."""
+    if number.adjusted() >= 20:  # compared before any arithmetic, which 1e999999999 would break
+        raise UnreadableError("is a number out of range")
+    if number.adjusted() < -20:
+        return "0"
+    return f"{number.scaleb(shift).quantize(_FOUR_DECIMALS, rounding=ROUND_HALF_EVEN):f}"
 
 
 def instant_us(raw: object, zone: str = "UTC", formats: Sequence[str] = ()) -> int:
@@ -147,7 +149,7 @@ def identifier(raw: object) -> str:
         return value
     if type(value) is int:
         return str(value)
-    if type(value) is Decimal and value == value.to_integral_value() and value.adjusted() < 256:
+    if type(value) is Decimal and value.adjusted() < 256 and value == value.to_integral_value():
         return f"{value.to_integral_value():f}"
     if value is None:
         raise UnreadableError("is empty")
@@ -191,10 +193,6 @@ def _in_years(us: int, value: object) -> int:
     if not 0 <= us < END_US:
         raise UnreadableError(f"{_shown(value)} is not in the years {FIRST_YEAR} to {LAST_YEAR}")
     return us
-
-
-def _refuse_size() -> Decimal:
-    raise UnreadableError("is a number out of range")
 
 
 def _money(value: object, _: str) -> Json:

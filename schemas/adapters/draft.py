@@ -33,6 +33,11 @@ class Draft:
         self.data: dict[str, object] = dict(data)
         self._origins: dict[str, str] = {}
 
+    def put_id(self, member: str, value: str) -> "Draft":
+        """Set the id of what the event is about; gives the draft back."""
+        self.put(member, value, member)
+        return self
+
     def put(self, member: str, value: Json, origin: str) -> None:
         """Set a member, `group.name` inside a group; `origin` is the provider's name of it, for messages."""
         group, dot, name = member.partition(".")
@@ -74,6 +79,13 @@ class Collector:
             self.adapted.refusals.append(Refusal(str(verdict.reason), verdict.message, payload.raw(part)))
         finally:
             self._drafts = []
+
+    def documents(self, given: object) -> list[object]:
+        """Read a payload's JSON: a list of the one document, empty when it was refused."""
+        found = []
+        with self.part(given):
+            found.append(payload.parse(given))
+        return found
 
     def add(self, draft: Draft) -> Draft:
         """Add an event to the part at hand; gives it back, for members to be put in."""

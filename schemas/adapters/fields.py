@@ -51,7 +51,8 @@ class Fields(Strict):
     """The fields of one of the provider's objects, and words of theirs.
 
     `fields` are added to those of the adapter, `false` leaves one out. `values` translates the raw values of a
-    field; what is not in its table stays as it is, or stays away where the member takes certain words only.
+    field; what is not in its table stays as it is, or stays away where the member takes certain words only; a
+    translation that is empty keeps the value away, too.
     """
 
     ENTITY: ClassVar[str]
@@ -135,6 +136,8 @@ class FieldTable:
                     out.unmapped(place, _word(raw))
                     if self._kinds[target] == "enum":
                         return
+                if known == "":
+                    return
                 raw = raw if known is None else known
             if target in _WRITERS:
                 _WRITERS[target](draft, raw, self._zone, place)
@@ -193,7 +196,7 @@ def _write_landing_page(draft: Draft, raw: object, zone: str, place: str) -> Non
 
 
 def _write_percent(draft: Draft, raw: object, zone: str, place: str) -> None:  # noqa: ARG001 - one signature
-    draft.put("probability", None if raw is None else convert.rounded(convert.decimal(raw).scaleb(-2)), place)
+    draft.put("probability", None if raw is None else convert.rounded(convert.decimal(raw), -2), place)
 
 
 def _write_milliseconds(draft: Draft, raw: object, zone: str, place: str) -> None:  # noqa: ARG001 - one signature

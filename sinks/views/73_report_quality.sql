@@ -5,7 +5,7 @@
 -- records: how many were looked at
 -- failing: how many of them fail
 -- share: failing / records
--- sample_ids: up to five of those that fail, the least ids: leads, campaigns, stage names, opportunities, calls, spend figures as platform/account/day/campaign/category, dead letters as topic/partition/offset, nodes
+-- sample_ids: up to five of those that fail, the least ids: leads, campaigns, stage names, opportunities, calls, spend figures as platform/account/day/campaign/category, dead letters as topic/partition/offset, records to fetch as source/entity/record, nodes
 SELECT
     check, results.records AS records, results.failing AS failing,
     results.failing / nullIf(results.records, 0) AS share, results.sample_ids AS sample_ids
@@ -89,6 +89,10 @@ FROM (
             concat_ws('/', topic, toString(partition), toString(offset)) AS id,
             received_at >= now64(3) - INTERVAL 24 HOUR AS fails
         FROM dead_letters FINAL)
+    UNION ALL
+    SELECT 'records_to_fetch', count(), countIf(open),
+        groupArraySortedIf(5)(concat_ws('/', system, entity, record), open)
+    FROM source_gaps FINAL
     UNION ALL
     SELECT 'roots_with_many_documents', count(), countIf(documents > 10000),
         groupArraySortedIf(5)(entity, documents > 10000)
