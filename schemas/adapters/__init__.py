@@ -136,7 +136,7 @@ def parse_source(text: str, name: str) -> Source:
 
 def default_source(kind: str) -> Source:
     """A source about which nobody said anything: it is called as its kind."""
-    return KINDS[kind](source=kind)
+    return KINDS[kind].model_validate({"source": kind})
 
 
 def kind_of(source: Source) -> str:

@@ -92,10 +92,12 @@ class Ledger:
             )
         out.add(draft)
         with reading("campaign name"):
-            name = convert.plain(figure.campaign)
-        if source.campaigns and campaign is not None and name is not None and (campaign, str(name)) not in self._named:
-            self._named.add((campaign, str(name)))
-            out.add(Draft("crm.campaign.upserted", as_of_us, 0, campaign_id=campaign, name=str(name)))
+            called = convert.plain(figure.campaign)
+        if source.campaigns and campaign is not None and called is not None:
+            named = campaign, str(called)
+            if named not in self._named:
+                self._named.add(named)
+                out.add(Draft("crm.campaign.upserted", as_of_us, 0, campaign_id=campaign, name=str(called)))
 
 
 def as_of_us(document: object, context: Context) -> int:

@@ -81,9 +81,8 @@ class MetaAdsFigures:
     def _figure(self, row: Object) -> Figure:
         day = member(row, "date_start")
         if row.get("date_stop", day) != day:
-            raise NotAdaptable(
-                Reason.INVALID_MEMBER, "date_stop: is another day than date_start: ask for time_increment=1"
-            )
+            problem = "date_stop: is another day than date_start: ask for time_increment=1"
+            raise NotAdaptable(Reason.INVALID_MEMBER, problem)
         with reading("spend"):
             amount = convert.rounded(convert.decimal(member(row, "spend")))
         return Figure(
@@ -106,11 +105,9 @@ class MetaAdsReport:
         """Take the header of the file. Raises UnusableTable."""
         self._source = source
         self._ledger = Ledger(source, PLATFORM)
-        spent = next(
-            ((column, found.group(1)) for column in columns if (found := _SPENT.fullmatch(column.strip()))), None
-        )
-        known = {**COLUMNS, spent[0].strip(): "cost"} if spent else COLUMNS
-        self._currency = spent[1].upper() if spent else None
+        spent = next(filter(None, (_SPENT.fullmatch(column.strip()) for column in columns)), None)
+        known = {**COLUMNS, spent.group(): "cost"} if spent else COLUMNS
+        self._currency = spent.group(1).upper() if spent else None
         self._columns = ReportColumns(source, known, list(columns))
         for what, name in (("campaign_id", "Campaign ID"), ("cost", "Amount spent")):
             if what not in self._columns:

@@ -86,9 +86,8 @@ class SnowplowEvents:
     def _touch(self, item: Object, lead: str, time_us: int, out: Collector) -> None:
         draft = Draft("crm.touch.recorded", time_us, 0).put_id("lead_id", lead)
         draft.put("at", convert.instant(time_us), "derived_tstamp")
-        begins = write_visit(
-            draft, self._source, item.get("page_url"), item.get("page_referrer") or item.get("refr_urlhost")
-        )
+        referring = item.get("page_referrer") or item.get("refr_urlhost")
+        begins = write_visit(draft, self._source, item.get("page_url"), referring)
         for field, member in _MARKETING.items():
             with reading(field):
                 given = convert.converted("text", item.get(field), "UTC")

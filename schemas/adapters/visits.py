@@ -10,7 +10,7 @@ that is not one of one's own domains.
 from pydantic import Field
 
 from schemas.adapters.configuration import Source
-from schemas.adapters.draft import Collector, Draft
+from schemas.adapters.draft import Collector, Draft, reading
 from schemas.adapters.fields import LeadFields, write_landing_page
 from schemas.values import referrer as host_of
 
@@ -48,7 +48,10 @@ def is_own(host: str | None, domains: list[str]) -> bool:
 
 def write_visit(draft: Draft, source: TrackingSource, address: object, referring: object) -> bool:
     """Put a page view's address and referrer into a touch; True if it begins a visit."""
-    begins = type(address) is str and write_landing_page(draft, address, "page address")
+    begins = False
+    if type(address) is str:
+        with reading("page address"):
+            begins = write_landing_page(draft, address, "page address")
     if type(referring) is str and referring.strip():
         host = host_of(referring)
         if host is not None and not is_own(host, source.own_domains):
