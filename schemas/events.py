@@ -166,6 +166,9 @@ class Opportunity(OpportunityId):
     """A possible or decided sale."""
 
     lead_id: Identifier | None = Field(None, description="Lead it came from.")
+    unlinked_lead_id: Identifier | None = Field(
+        None, description="Lead it no longer belongs to: clears lead_id where that is the one."
+    )
     account_id: Identifier | None = Field(None, description="Account it is with.")
     contact_id: Identifier | None = Field(None, description="Person it is talked over with.")
     contact: Text | None = Field(None, description="That person's name (personal data).")
@@ -194,6 +197,9 @@ class Call(CallId):
 
     rep_id: Identifier | None = Field(None, description="Rep on the phone.")
     lead_id: Identifier | None = Field(None, description="Lead on the phone.")
+    unlinked_lead_id: Identifier | None = Field(
+        None, description="Lead it no longer belongs to: clears lead_id where that is the one."
+    )
     opportunity_id: Identifier | None = Field(None, description="Opportunity it was about.")
     direction: Direction | None = Field(None, description="Who called.")
     status: CallStatus | None = Field(None, description="How it ended; all but answered count as missed.")

@@ -17,7 +17,8 @@ A payload is an array of notifications. Each says one thing of one object; nothi
 | call creation and propertyChange, deletion, restore | `crm.call.logged`, `.deleted`, `.restored` |
 | company creation and propertyChange | `crm.account.upserted` |
 | associationChange deal-contact, deal-company, contact-company, call-contact, call-deal | the link of the first named |
-| association removed | the record is to be fetched (`crm.gap.posted`): see `docs/sources/hubspot.md` |
+| association with a contact removed | `unlinked_lead_id`: clears the link where that contact is the current one |
+| association with a company or of a call with a deal removed | the record is to be fetched (`crm.gap.posted`) |
 | anything else | passed over |
 
 | contact property | member | deal property | member | call property | member |
@@ -349,11 +350,14 @@ class HubSpotWebhooks:
         if to == "company" and item.get("isPrimaryAssociation") is False:
             out.pass_over("secondary-company")
             return
-        if removed:
+        if removed and to != "contact":
             out.gap(time_us, 0, of, of_id, "associationRemoved", to_id)
             return
         draft = out.add(Draft(_UPDATED[of], time_us, _CHANGE, "associationChange"))
         draft.put(_ID[of], of_id, "fromObjectId")
+        if removed:
+            draft.put("unlinked_lead_id", to_id, "toObjectId")
+            return
         for name in members:
             draft.put(name, to_id, "toObjectId")
 
