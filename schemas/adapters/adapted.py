@@ -12,7 +12,8 @@ GAP = "crm.gap.posted"
 class NotAdaptable(Exception):  # noqa: N818 - a verdict on someone's data, not an error of the program
     """A part of a payload that gives no event.
 
-    `reason` is one of `schemas.Reason`, or `invalid-payload`, `wrong-account`. `message` names the member at
+    `reason` is one of `schemas.Reason`, or `invalid-payload`, `invalid-date`, `invalid-xml`, `wrong-account`,
+    `second-figure`. `message` names the member at
     fault. Numbers and dates are quoted, free text never is: it could be somebody's name.
     """
 

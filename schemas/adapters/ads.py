@@ -69,14 +69,14 @@ class Ledger:
             day = convert.day(figure.day, source.time_zone, source.date_formats)
         account = _id("account", figure.account_id) or source.account_id
         campaign = _id("campaign", figure.campaign_id)
-        currency = convert.plain(figure.currency) or source.currency
+        with reading("currency"):
+            currency = convert.converted("currency", figure.currency, "UTC") or source.currency
         if currency is None:
             raise NotAdaptable(Reason.MISSING_MEMBER, "currency: is missing, and the source file gives none")
         draft = Draft("crm.spend.posted", as_of_us, 0, platform=self._platform, category=source.category)
         draft.put("date", day, "date")
         draft.put("amount", figure.amount, figure.place)
-        with reading("currency"):
-            draft.put("currency", convert.converted("currency", currency, "UTC"), "currency")
+        draft.put("currency", currency, "currency")
         draft.put("account_id", account, "account")
         draft.put("campaign_id", campaign, "campaign")
         for name, raw in (("impressions", figure.impressions), ("clicks", figure.clicks)):

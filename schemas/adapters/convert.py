@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from zoneinfo import ZoneInfo
 
 from schemas.fields import instant_text
+from schemas.reasons import Reason
 from schemas.values import DAY_US, DECIMAL_PATTERN, END_US, FIRST_YEAR, LAST_YEAR, named, quoted
 
 Json = str | int | bool | list[str] | None
@@ -25,11 +26,20 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 _FOUR_DECIMALS = Decimal("0.0001")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LONGEST_INTEGER_BITS = 1024
 _TRUE, _FALSE = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
 
 
 class UnreadableError(ValueError):
     """A raw value that is not what its member takes."""
+
+    reason: str = Reason.INVALID_MEMBER
+
+
+class UnreadableDateError(UnreadableError):
+    """A raw value that is no date or instant in a form that is known."""
+
+    reason = "invalid-date"
 
 
 def plain(raw: object) -> str | int | bool | Decimal | None:
@@ -38,8 +48,12 @@ def plain(raw: object) -> str | int | bool | Decimal | None:
         return None
     if type(raw) is str:
         return raw.strip() or None
-    if type(raw) is bool or type(raw) is int:
+    if type(raw) is bool:
         return raw
+    if type(raw) is int:
+        if raw.bit_length() <= _LONGEST_INTEGER_BITS:
+            return raw
+        raise UnreadableError("is a number out of range")  # its text alone would take minutes, or be refused
     if type(raw) is Decimal:
         if raw.is_finite():
             return raw
@@ -92,14 +106,14 @@ def instant_us(raw: object, zone: str = "UTC", formats: Sequence[str] = ()) -> i
     if type(value) is Decimal or type(value) is int:
         return _in_years(_epoch_us(Decimal(value)), value)
     if type(value) is not str:
-        raise UnreadableError(f"must be an instant, not {_type_name(value)}")
+        raise UnreadableDateError(f"must be an instant, not {_type_name(value)}")
     try:
         moment = _moment(value, formats)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=ZoneInfo(zone))
         return _in_years((moment - _EPOCH) // timedelta(microseconds=1), value)
     except OverflowError:
-        raise UnreadableError(f"{quoted(value)} is out of range") from None
+        raise UnreadableDateError(f"{quoted(value)} is out of range") from None
 
 
 def day(raw: object, zone: str, formats: Sequence[str] = ()) -> str:
@@ -119,7 +133,7 @@ def end_of_day_us(that_day: str, zone: str) -> int:
         start = datetime.fromisoformat(that_day).replace(hour=23, minute=59, second=59, tzinfo=ZoneInfo(zone))
         return _in_years((start - _EPOCH) // timedelta(microseconds=1), that_day)
     except (ValueError, OverflowError):
-        raise UnreadableError(f"{quoted(that_day)} is no date") from None
+        raise UnreadableDateError(f"{quoted(that_day)} is no date") from None
 
 
 def is_day(raw: object) -> bool:
@@ -179,19 +193,19 @@ def _moment(value: str, formats: Sequence[str]) -> datetime:
     try:
         return datetime.fromisoformat(value)
     except ValueError:
-        raise UnreadableError(f"{quoted(value)} is no instant in a form that is known") from None
+        raise UnreadableDateError(f"{quoted(value)} is no instant in a form that is known") from None
 
 
 def _epoch_us(number: Decimal) -> int:
     if number < 0 or number.adjusted() > 17 or number >= MICROSECONDS_BELOW:
-        raise UnreadableError(f"{_shown(number)} is no instant since 1970")
+        raise UnreadableDateError(f"{_shown(number)} is no instant since 1970")
     factor = 1_000_000 if number < SECONDS_BELOW else 1_000 if number < MILLISECONDS_BELOW else 1
     return int(number * factor)
 
 
 def _in_years(us: int, value: object) -> int:
     if not 0 <= us < END_US:
-        raise UnreadableError(f"{_shown(value)} is not in the years {FIRST_YEAR} to {LAST_YEAR}")
+        raise UnreadableDateError(f"{_shown(value)} is not in the years {FIRST_YEAR} to {LAST_YEAR}")
     return us
 
 
@@ -253,6 +267,7 @@ _READERS: dict[str, Callable[[object, str], Json]] = {
 
 __all__ = [
     "Json",
+    "UnreadableDateError",
     "UnreadableError",
     "converted",
     "day",

@@ -145,7 +145,7 @@ def reading(place: str) -> Iterator[None]:
     try:
         yield
     except UnreadableError as error:
-        raise NotAdaptable(Reason.INVALID_MEMBER, f"{place}: {error}") from None
+        raise NotAdaptable(error.reason, f"{place}: {error}") from None
 
 
 def _without_personal(draft: Draft) -> dict[str, object]:

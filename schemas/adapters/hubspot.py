@@ -51,7 +51,7 @@ from schemas.adapters.adapted import NOTHING_KNOWN, Adapted, Context, NotAdaptab
 from schemas.adapters.configuration import Currency, Reps, Source, Stage, StageBook, Stages, Strict
 from schemas.adapters.draft import Collector, Draft, reading
 from schemas.adapters.fields import AccountFields, CallFields, FieldTable, LeadFields, OpportunityFields
-from schemas.adapters.payload import Object, an_object, member, text_member
+from schemas.adapters.payload import Object, an_object, member, text_member, word
 from schemas.adapters.reps import rep_events
 from schemas.reasons import Reason
 
@@ -273,7 +273,7 @@ class HubSpotWebhooks:
         subscription = text_member(item, "subscriptionType")
         kind, _, action = subscription.partition(".")
         if kind == "object" and action != "associationChange":
-            kind = OBJECTS.get(str(member(item, "objectTypeId")), "other")
+            kind = OBJECTS.get(word(member(item, "objectTypeId")), "other")
         with reading("occurredAt"):
             time_us = convert.instant_us(member(item, "occurredAt"))
         if action == "associationChange":
@@ -395,12 +395,12 @@ def reference(source: HubSpot) -> Adapted:
 
 def _ends(item: Object) -> tuple[tuple[str, str], tuple[str, str]] | None:
     """Whose link an association changes, and what it links to; None if it is none of ours."""
-    named = _ASSOCIATION.fullmatch(str(item.get("associationType")))
+    named = _ASSOCIATION.fullmatch(word(item.get("associationType")))
     if named:
         from_kind, to_kind = named.group(1).lower(), named.group(2).lower()
     else:
-        from_kind = OBJECTS.get(str(item.get("fromObjectTypeId")), "other")
-        to_kind = OBJECTS.get(str(item.get("toObjectTypeId")), "other")
+        from_kind = OBJECTS.get(word(item.get("fromObjectTypeId")), "other")
+        to_kind = OBJECTS.get(word(item.get("toObjectTypeId")), "other")
     if (from_kind, to_kind) in _LINKS:
         return (from_kind, _object_id(item, "fromObjectId")), (to_kind, _object_id(item, "toObjectId"))
     if (to_kind, from_kind) in _LINKS:
@@ -415,5 +415,4 @@ def _object_id(item: Object, name: str) -> str:
 
 def _event_id(item: Object) -> str:
     """Of use where two changes of a personal value came in one millisecond; not unique, and not relied on."""
-    given = item.get("eventId")
-    return str(given)[:64] if type(given) in (int, str) else ""
+    return word(item.get("eventId"))[:64]

@@ -49,7 +49,11 @@ def raw(part: object) -> bytes:
     try:
         return _encode(part)
     except (TypeError, ValueError, RecursionError, OverflowError):
+        pass
+    try:
         return repr(part)[:MAX_BYTES].encode("utf-8", "backslashreplace")
+    except (ValueError, RecursionError):  # an integer too long to be written, or no end of brackets
+        return f"a Python {type(part).__name__} that cannot be written down".encode()
 
 
 def an_object(value: object, place: str) -> Object:
@@ -83,6 +87,13 @@ def at_path(part: object, path: str) -> object:
             return None
         part = part.get(name)
     return part
+
+
+def word(value: object) -> str:
+    """A text, or an integer as its text; `` for anything else."""
+    if type(value) is int and value.bit_length() < 256:
+        return str(value)
+    return value if type(value) is str else ""
 
 
 def label(value: object) -> str:

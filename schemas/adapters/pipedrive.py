@@ -45,7 +45,7 @@ from schemas.adapters.adapted import NOTHING_KNOWN, Adapted, Context, NotAdaptab
 from schemas.adapters.configuration import Currency, Reps, Source, StageBook, Stages
 from schemas.adapters.draft import Collector, Draft, reading
 from schemas.adapters.fields import AccountFields, CallFields, FieldTable, LeadFields, OpportunityFields, RepFields
-from schemas.adapters.payload import Object, an_object, member, text_member
+from schemas.adapters.payload import Object, an_object, member, text_member, word
 from schemas.adapters.reps import rep_events
 from schemas.reasons import Reason
 
@@ -186,7 +186,7 @@ class PipedriveWebhooks:
 
     def _webhook(self, item: Object, out: Collector) -> None:
         meta = an_object(member(item, "meta"), "meta")
-        if self._source.company is not None and str(meta.get("company_id")) != str(self._source.company):
+        if self._source.company is not None and word(meta.get("company_id")) != str(self._source.company):
             raise NotAdaptable(
                 "wrong-account", f"meta.company_id: is not {self._source.company}, the company of this source"
             )
@@ -199,7 +199,7 @@ class PipedriveWebhooks:
         with reading("meta.entity_id"):
             record = convert.identifier(member(meta, "entity_id"))
         event_id = meta.get("id")
-        when = time_us, _SEQUENCE[action], f"{entity}.{action}", str(event_id)[:64] if type(event_id) is str else ""
+        when = time_us, _SEQUENCE[action], f"{entity}.{action}", word(event_id)[:64]
         if action == "delete":
             self._deleted(entity, record, meta.get("merged_to_id"), when, out)
             return

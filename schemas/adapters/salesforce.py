@@ -59,7 +59,7 @@ from schemas.adapters.fields import (
     OpportunityFields,
     RepFields,
 )
-from schemas.adapters.payload import Object, an_object, member, text_member
+from schemas.adapters.payload import Object, an_object, member, text_member, word
 from schemas.adapters.reps import rep_events
 from schemas.reasons import Reason
 
@@ -256,7 +256,7 @@ class Mapper:
         elif closed or (won is False and how is How.UPDATE):
             status = "lost"
         elif closed is None and won is None:
-            status = OPPORTUNITY_STAGES.get(str(values.get("StageName")))
+            status = OPPORTUNITY_STAGES.get(word(values.get("StageName")))
         if status is not None:
             draft.put("status", status, "IsClosed, IsWon")
 
@@ -296,7 +296,7 @@ class SalesforceChanges:
         with reading("commitTimestamp"):
             time_us = convert.instant_us(member(header, "commitTimestamp"))
         sequence = _sequence(header)
-        identity = (_word(header, "transactionKey"), str(header.get("sequenceNumber")), change, entity)
+        identity = (word(header.get("transactionKey"))[:256], word(header.get("sequenceNumber")), change, entity)
         for record in records:
             with reading("recordIds"):
                 record_id = convert.identifier(record)
@@ -432,11 +432,6 @@ def _sequence(header: Object) -> int:
             number = 0 if given is None else convert.whole(given)
         numbers.append(min(number, end - 1))
     return numbers[0] * _SEQUENCES + numbers[1]
-
-
-def _word(header: Object, name: str) -> str:
-    value = header.get(name)
-    return value[:256] if type(value) is str else ""
 
 
 def _flag(values: Object, name: str) -> bool | None:

@@ -27,7 +27,7 @@ from typing import ClassVar, Literal
 from schemas.adapters import convert
 from schemas.adapters.adapted import NOTHING_KNOWN, Adapted, Context, NotAdaptable
 from schemas.adapters.draft import Collector, Draft, reading
-from schemas.adapters.payload import Object, an_object, at_path, text_member
+from schemas.adapters.payload import Object, an_object, at_path, text_member, word
 from schemas.adapters.visits import TrackingSource, anonymous, merged, write_visit
 from schemas.reasons import Reason
 
@@ -94,7 +94,7 @@ class SnowplowEvents:
             if given is not None:
                 draft.put(member, given, field)
                 begins = True
-        network = _NETWORKS.get(str(item.get("mkt_network")).partition(" ")[0].lower())
+        network = _NETWORKS.get(word(item.get("mkt_network")).partition(" ")[0].lower())
         with reading("mkt_clickid"):
             click = convert.converted("text", item.get("mkt_clickid"), "UTC")
         if network is not None and click is not None:
