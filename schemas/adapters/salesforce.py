@@ -213,7 +213,7 @@ class Mapper:
         if entity == "Opportunity":
             self._status(draft, values, how)
             self._currency(draft, whole=how is not How.UPDATE)
-        if entity == "Campaign" and draft.data.get("budget") is not None and not draft.has("currency"):
+        if entity == "Campaign" and draft.data.get("budget") is not None:
             self._currency(draft, whole=True)
         if entity == "Task":
             _ends_of_call(draft, values)
