@@ -201,7 +201,7 @@ def test_a_report_in_another_language() -> None:
 
 def test_an_export_of_meta_has_the_currency_in_a_columns_name() -> None:
     row = {"Day": "2026-03-01", "Campaign ID": "120001", "Campaign name": "Influencer", "Amount spent (SEK)": "99.95",
-           "Impressions": "4000", "Clicks (all)": "52", "Reporting starts": "2026-02-01", 
+           "Impressions": "4000", "Clicks (all)": "52", "Reporting starts": "2026-02-01",
            "Reporting ends": "2026-03-01"}  # fmt: skip
     data = said(rows("meta-csv", "", [row], CONTEXT))[0][2]
     assert (data["amount"], data["currency"], data["clicks"]) == ("99.9500", "SEK", 52)
