@@ -37,12 +37,19 @@ def _currency(value: str) -> str:
     return value
 
 
+def _share(value: object) -> Decimal:
+    if type(value) not in (int, Decimal) or not 0 <= Decimal(str(value)) <= 1:
+        raise ValueError("must be a number from 0 to 1")
+    return Decimal(str(value))
+
+
 def _named(value: object) -> object:
     return {"name": value} if isinstance(value, str) else value
 
 
 Zone = Annotated[str, AfterValidator(_zone)]
 Currency = Annotated[str, AfterValidator(_currency)]
+Share = Annotated[Decimal, BeforeValidator(_share)]
 Names = dict[str, str]
 
 
@@ -66,7 +73,7 @@ class Stage(Strict):
 
     name: str = Field("", max_length=256)
     status: Literal["open", "won", "lost"] | None = None
-    probability: Annotated[Decimal, Field(ge=0, le=1)] | Annotated[int, Field(ge=0, le=1)] | None = None
+    probability: Share | None = None
 
     @property
     def deal_status(self) -> str | None:
