@@ -19,6 +19,7 @@ from schemas.adapters import (
     Refusal,
     Source,
     UnusableTable,
+    convert,
     default_source,
     kind_of,
     open_adapter,
@@ -63,6 +64,11 @@ def choose(
     """Put together what a command was told. Raises ConfigurationError."""
     if format_name not in FORMATS:
         raise ConfigurationError(f"there is no format {format_name}; there are {', '.join(FORMATS)}")
+    if as_of is not None:
+        try:
+            convert.instant_us(as_of)
+        except convert.UnreadableError as error:
+            raise ConfigurationError(f"--as-of: {error}; 2026-03-02T06:00:00Z is one") from None
     kind = FORMATS[format_name].kind
     if source_file is None:
         return Provided(format_name, default_source(kind), as_of, close_gaps)
