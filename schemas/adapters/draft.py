@@ -81,7 +81,10 @@ class Collector:
             self._drafts = []
 
     def documents(self, given: object) -> list[object]:
-        """Read a payload's JSON: a list of the one document, empty when it was refused."""
+        """Read a payload's JSON: a list of the one document, empty when it was refused, or is a tombstone."""
+        if given is None:  # Kafka's own way to say that a key is gone: the change that said why came before it
+            self.pass_over("tombstone")
+            return []
         found = []
         with self.part(given):
             found.append(payload.parse(given))

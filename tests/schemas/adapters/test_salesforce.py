@@ -359,6 +359,21 @@ def test_transactions_of_one_second_are_in_the_order_of_their_commits() -> None:
         assert [value for _, value in history] == ["first", "second", "third"]
 
 
+def test_a_change_of_several_records_is_taken_whole_or_not_at_all() -> None:
+    """What was refused is sent again whole, once it is put right."""
+    many = salesforce("Opportunity", ["0061", "x" * 300], "UPDATE", named("StageName"), StageName="Proposal")
+    adapted = adapter("salesforce").adapt([many, salesforce("Lead", LEAD, "DELETE")])
+    assert [event["type"] for event in decoded(adapted)] == ["crm.lead.deleted"]
+    assert refusals(adapted) == [
+        ("invalid-member", "recordIds: must have 1 to 256 characters, has 300 (data.opportunity_id)")
+    ]
+
+
+def test_a_tombstone_is_no_change() -> None:
+    adapted = adapter("salesforce").adapt(None)
+    assert (adapted.events, adapted.refusals, dict(adapted.passed_over)) == ([], [], {"tombstone": 1})
+
+
 def test_a_change_that_is_delivered_again_is_the_same_event() -> None:
     update = salesforce("Lead", LEAD, "UPDATE", named("Status"), Status="Open")
     again = {"payload": {**update, "ReplayId": "77", "_EventType": "x"}}
