@@ -41,7 +41,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Import:
 
 CONTACTS = """Record ID,Email,Lifecycle Stage,Original Source,UTM Medium,Last Modified Date
 1,ada@example.org,Marketing Qualified Lead,,telepathy,2026-03-01 12:00
-2,bo@example.org,Subscriber,Paid Search,cpc,2026-03-01 12:00
+2,bo@example.org,Subscriber,Paid Search,pigeon,2026-03-01 12:00
 3,cy@example.org,Subscriber,,cpc,someday
 """
 DEALS = """Record ID,Deal Name,Deal Stage,Amount,Last Modified Date

@@ -133,6 +133,12 @@ def test_deep_nesting(kind: str) -> None:
         assert adapted.events == []
 
 
+@pytest.mark.parametrize("kind", PAYLOADS)
+def test_levels_that_no_contract_takes(kind: str) -> None:
+    adapted = open_adapter(source(kind)).adapt(b"[" * 257 + b"]" * 257)
+    assert [refusal.reason for refusal in adapted.refusals] == ["invalid-json"]
+
+
 @CASES
 @given(data=st.data())
 def test_a_callback_with_anything_anywhere(data: st.DataObject) -> None:

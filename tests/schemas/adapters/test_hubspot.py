@@ -153,10 +153,11 @@ def test_the_accounts_currency_goes_with_amounts_unless_deals_have_their_own() -
 def test_properties_set_with_the_creation_win_over_it() -> None:
     """All of one millisecond: the creation says the account's currency, the property the deal's own."""
     text = 'currency = "SEK"\nseveral_currencies = true'
-    items = [changed("deal", "deal_currency_code", "NOK"), hubspot("deal.creation")]
-    events = adapter("hubspot", text).adapt(items).events
-    assert final(events, "opportunity:512")["currency"] == "NOK"
-    assert final(events[::-1], "opportunity:512")["currency"] == "NOK"
+    for deal in range(20):  # whatever the hashes are
+        items = [changed("deal", "deal_currency_code", "NOK", objectId=deal), hubspot("deal.creation", object_id=deal)]
+        events = adapter("hubspot", text).adapt(items).events
+        assert final(events, f"opportunity:{deal}")["currency"] == "NOK"
+        assert final(events[::-1], f"opportunity:{deal}")["currency"] == "NOK"
 
 
 def test_a_close_date_is_the_day_in_the_accounts_zone_and_the_moment_of_the_close() -> None:
@@ -172,6 +173,12 @@ def test_a_close_date_is_the_day_in_the_accounts_zone_and_the_moment_of_the_clos
         "opportunity_id": "512",
         "due_date": "2026-03-01",
         "closed_at": "2026-03-01T22:59:59Z",
+    }
+    # in New York that instant is in February: a date is a date all the same
+    assert one(changed("deal", "closedate", "1772323200000"), text='time_zone = "America/New_York"')[0][2] == {
+        "opportunity_id": "512",
+        "due_date": "2026-03-01",
+        "closed_at": "2026-03-02T04:59:59Z",
     }
 
 
@@ -199,12 +206,14 @@ def test_a_calls_duration_is_in_milliseconds() -> None:
 
 
 def test_a_calls_outcome_beats_its_status_of_the_same_moment() -> None:
-    items = [
-        changed("call", "hs_call_disposition", "b2cf5968-551e-4856-9783-52b3da59a7d0"),
-        changed("call", "hs_call_status", "COMPLETED"),
-    ]
-    events = adapter("hubspot").adapt(items).events
-    assert final(events, "call:512")["outcome"] == final(events[::-1], "call:512")["outcome"] == "voicemail"
+    for call_id in range(20):  # whatever the hashes are
+        items = [
+            changed("call", "hs_call_disposition", "b2cf5968-551e-4856-9783-52b3da59a7d0", objectId=call_id),
+            changed("call", "hs_call_status", "COMPLETED", objectId=call_id),
+        ]
+        events = adapter("hubspot").adapt(items).events
+        assert final(events, f"call:{call_id}")["outcome"] == "voicemail"
+        assert final(events[::-1], f"call:{call_id}")["outcome"] == "voicemail"
 
 
 def test_an_outcome_of_ones_own_is_left_out_until_it_is_mapped() -> None:
