@@ -165,8 +165,8 @@ def open_table(
     chosen = FORMATS[format_name]
     if chosen.table is None or kind_of(source) != chosen.kind:
         raise UnusableTable(f"{format_name} is no table of a source of kind {kind_of(source)}")
-    if close_gaps and chosen.kind != "salesforce":
-        raise UnusableTable(f"{format_name}: only Salesforce says which records are to be fetched")
+    if close_gaps and chosen.kind not in ("hubspot", "salesforce"):
+        raise UnusableTable(f"{format_name}: only HubSpot and Salesforce say which records are to be fetched")
     more = {"close_gaps": True} if close_gaps else {}
     return chosen.table(source, columns, context, **more)
 

@@ -119,6 +119,12 @@ class Collector:
             )
         )
 
+    def close_gap(self, time_us: int, entity: str, record: str) -> None:
+        """Say that a record was fetched, as it was at this time; whatever was asked for in the same second is there."""
+        draft = self.add(Draft(GAP, time_us, REVISION - 1, "fetched", system=self._source, entity=entity))
+        draft.put("record", record, "record")
+        draft.put("open", False, "open")
+
     def _checked(self, draft: Draft) -> bytes:
         sequence = self._revision * REVISION + draft.sequence
         try:

@@ -22,6 +22,8 @@ Other columns are found by the internal name of the property (HubSpot can export
 `export.columns` of the source file. Owners and stages stand in exports by their names; `owners` and
 `deal.stages` of the source file turn them into the ids and names that webhooks give.
 
+With `close_gaps` every row says as well that its record was fetched, which closes what was asked for.
+
 Overlap with webhooks: the event's time is the record's last change. A webhook of a later change wins; of an
 earlier one it loses, for the row has seen it. So import and webhooks may run in any order, and again.
 """
@@ -134,9 +136,11 @@ _TIMES = frozenset({"createdate", "closedate", "hs_timestamp"})
 class HubSpotExport:
     """Rows of one export become canonical events."""
 
-    def __init__(self, source: HubSpot, columns: Sequence[str], context: Context = NOTHING_KNOWN) -> None:
+    def __init__(
+        self, source: HubSpot, columns: Sequence[str], context: Context = NOTHING_KNOWN, *, close_gaps: bool = False
+    ) -> None:
         """Take the header of the file. Raises UnusableTable."""
-        self._source, self._as_of = source, context.as_of
+        self._source, self._as_of, self._close_gaps = source, context.as_of, close_gaps
         self._tables = tables_of(source)
         self._stages = stages_of(source)
         self._owners = rep_ids(source.owners)
@@ -173,6 +177,8 @@ class HubSpotExport:
         draft = out.add(Draft(type_, time_us, 0, "export"))
         with reading("Record ID"):
             draft.put(identifier, convert.identifier(cells["hs_object_id"]), "Record ID")
+        if self._close_gaps:
+            out.close_gap(time_us, self._kind, str(draft.data[identifier]))
         for name, cell in cells.items():
             self._cell(draft, name, cell.strip(), out)
         if self._kind == "contact" and ("firstname" in cells or "lastname" in cells):

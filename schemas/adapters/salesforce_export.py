@@ -22,9 +22,8 @@ event wins, which says the same.
 from collections.abc import Mapping, Sequence
 
 from schemas.adapters import convert
-from schemas.adapters.adapted import GAP, NOTHING_KNOWN, Adapted, Context, NotAdaptable, UnusableTable
-from schemas.adapters.convert import Json
-from schemas.adapters.draft import REVISION, Collector, Draft, reading
+from schemas.adapters.adapted import NOTHING_KNOWN, Adapted, Context, NotAdaptable, UnusableTable
+from schemas.adapters.draft import Collector, Draft, reading
 from schemas.adapters.salesforce import How, Mapper, Salesforce
 from schemas.reasons import Reason
 
@@ -110,9 +109,7 @@ class SalesforceExport:
         else:
             self._record(record, entity, cells, time_us, out)
         if self._close_gaps:
-            # later than every gap of the same second
-            about: dict[str, Json] = {"system": self._source.source, "entity": entity, "record": record, "open": False}
-            out.add(Draft(GAP, time_us, REVISION - 1, "export", **about))
+            out.close_gap(time_us, entity, record)
 
     def _record(self, record: str, entity: str, cells: dict[str, str | None], time_us: int, out: Collector) -> None:
         id_member, type_, _ = _TYPES[entity]

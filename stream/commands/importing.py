@@ -62,7 +62,7 @@ def import_files(
         When the figures were read at the source, such as 2026-03-02T06:00:00Z, where the file does not say; for
         spend the default is the file's last change.
     close_gaps
-        The rows are whole records: what was to be fetched of them is fetched now (salesforce-csv).
+        The rows are whole records: what was to be fetched of them is fetched now (hubspot-csv, salesforce-csv).
     dry_run
         Send nothing: show what would come out, and what the reports could not use of it.
     restart

@@ -173,7 +173,7 @@ def test_every_format(run: Import, format_name: str, content: bytes, types: dict
         (["a.csv", "--format", "hubspot-csv", "--source", "meta.toml"], "meta.toml: is a source of kind meta"),
         (["a.csv", "--format", "hubspot-csv", "--source", "bad.toml"], "bad.toml: portal: Input should be"),
         (["a.csv", "--format", "hubspot-csv"], "a.csv: there is no column Record ID"),
-        (["a.csv", "--format", "ecb-csv", "--close-gaps"], "a.csv: ecb-csv: only Salesforce"),
+        (["a.csv", "--format", "ecb-csv", "--close-gaps"], "a.csv: ecb-csv: only HubSpot and Salesforce"),
         (["empty.csv", "--format", "ecb-csv"], "empty.csv: is empty"),
         (["latin.csv", "--format", "hubspot-csv"], "latin.csv: is not UTF-8"),
         (["none.csv", "--format", "hubspot-csv"], "none.csv: No such file or directory"),

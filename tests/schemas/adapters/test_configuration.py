@@ -89,6 +89,6 @@ def test_a_source_about_which_nobody_said_anything() -> None:
 def test_a_format_belongs_to_a_kind() -> None:
     with pytest.raises(UnusableTable, match="hubspot-csv is no table of a source of kind meta"):
         open_table("hubspot-csv", default_source("meta"), ["Record ID"])
-    with pytest.raises(UnusableTable, match="only Salesforce"):
+    with pytest.raises(UnusableTable, match="only HubSpot and Salesforce"):
         open_table("ecb-csv", default_source("ecb"), ["Date", "USD"], close_gaps=True)
     assert {chosen.kind for chosen in FORMATS.values()} == set(KINDS)

@@ -529,6 +529,13 @@ def test_an_export_overlaps_with_notifications_without_harm() -> None:
         assert written[0] == (at + 1000) * 1000
 
 
+def test_fetching_a_record_closes_what_was_asked_for() -> None:
+    asked = adapter("hubspot").adapt([association("DEAL_TO_COMPANY", 9, 7, associationRemoved=True)]).events
+    fetched = rows("hubspot-csv", "", [DEAL], close_gaps=True).events
+    assert final(asked, "gap:hubspot%2Ftest/deal/9")["open"] is True
+    assert final(fetched + asked, "gap:hubspot%2Ftest/deal/9")["open"] is False
+
+
 def test_dates_as_the_account_writes_them() -> None:
     text = '[export]\ndate_formats = ["%d/%m/%Y %H:%M", "%d/%m/%Y"]\ncolumns = { "Ändrad" = "lastmodifieddate" }'
     row = {"Record ID": "9", "Deal Name": "x", "Close Date": "05/03/2026 10:30", "Ändrad": "06/03/2026"}
