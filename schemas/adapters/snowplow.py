@@ -32,7 +32,7 @@ from schemas.adapters.visits import TrackingSource, anonymous, merged, write_vis
 from schemas.reasons import Reason
 
 _TIMES = ("derived_tstamp", "collector_tstamp")
-_MARKETING = {
+MARKETING = {
     "mkt_source": "utm.source",
     "mkt_medium": "utm.medium",
     "mkt_campaign": "utm.campaign",
@@ -88,7 +88,7 @@ class SnowplowEvents:
         draft.put("at", convert.instant(time_us), "derived_tstamp")
         referring = item.get("page_referrer") or item.get("refr_urlhost")
         begins = write_visit(draft, self._source, item.get("page_url"), referring)
-        for field, member in _MARKETING.items():
+        for field, member in MARKETING.items():
             with reading(field):
                 given = convert.converted("text", item.get(field), "UTC")
             if given is not None:

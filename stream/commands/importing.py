@@ -171,7 +171,7 @@ def _write(result: "ImportResult", dry_run: bool) -> None:
 def _write_quality(quality: "Quality", reasons: Mapping[str, int]) -> None:
     out = stdout()
     for stage, count in quality.stages.most_common(20):
-        out.print(Text(f"  stage {stage!r} is not in SIXFOLD_STAGES: it counts as tofu ({count:,} events)"))
+        out.print(Text(f"  stage {stage!r} is not in SIXFOLD_STAGES: a lead in it counts as tofu ({count:,} events)"))
     for medium, count in quality.mediums.most_common(20):
         out.print(Text(f"  medium {medium!r} is not in SIXFOLD_CHANNELS: its channel is other ({count:,} events)"))
     if quality.amounts_without_currency:

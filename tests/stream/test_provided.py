@@ -80,7 +80,7 @@ def test_a_dry_run_for_people(run: Import, capsys: pytest.CaptureFixture[str]) -
     out = capsys.readouterr().out
     for line in (
         "contacts.csv: 2 would be sent, 1 rejected, 0 passed over",
-        "stage 'Marketing Qualified Lead' is not in SIXFOLD_STAGES: it counts as tofu (1 events)",
+        "stage 'Marketing Qualified Lead' is not in SIXFOLD_STAGES: a lead in it counts as tofu (1 events)",
         "medium 'telepathy' is not in SIXFOLD_CHANNELS: its channel is other (1 events)",
         "dates that do not parse: 1",
     ):

@@ -14,7 +14,7 @@ FIELDS: dict[str, Iterable[str]] = {
     "salesforce": [*salesforce.LEAD_FIELDS, *salesforce.OPPORTUNITY_FIELDS, *salesforce.CALL_FIELDS],
     "pipedrive": [*pipedrive.PERSON_FIELDS, *pipedrive.DEAL_FIELDS, *pipedrive.CALL_FIELDS],
     "telephony": telephony.MEMBERS,
-    "snowplow": snowplow._MARKETING,
+    "snowplow": snowplow.MARKETING,
 }
 
 
