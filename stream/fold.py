@@ -72,12 +72,12 @@ class Document(msgspec.Struct, array_like=True):
         """Every kept (order key, value) of `stage` or `status`, ascending."""
         return [(key, value) for key, fields in self.writes for value in fields.get(name, ())]
 
-    def lead(self) -> str | None:
+    def lead(self, values: Fields) -> str | None:
         """The lead that `lead_id` names, unless a later event has said that it is not that one.
 
         So a removed association clears the link only where it is the current one, in whatever order they arrive.
+        `values` are those of this document.
         """
-        values = self.values()
         lead_id: str | None = values.get("lead_id")
         if lead_id is None or UNLINKED + lead_id not in values:
             return lead_id

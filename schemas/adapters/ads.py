@@ -67,7 +67,7 @@ class Ledger:
         source = self._source
         with reading("date"):
             day = convert.day(figure.day, source.time_zone, source.date_formats)
-        account = _id("account", figure.account_id) or source.account_id
+        account = _account(_id("account", figure.account_id) or source.account_id)
         campaign = _id("campaign", figure.campaign_id)
         with reading("currency"):
             currency = convert.converted("currency", figure.currency, "UTC") or source.currency
@@ -147,6 +147,14 @@ class ReportColumns:
         """A cell, None where it is empty or there is no such column."""
         column = self._by_what.get(what)
         return None if column is None else row[column].strip() or None
+
+
+def _account(account: str | None) -> str | None:
+    """One spelling of an account: 771-204-0001 is 7712040001, act_88 is 88; else a day would count twice."""
+    if account is None:
+        return None
+    digits = account.removeprefix("act_").replace("-", "")
+    return digits if digits.isascii() and digits.isdigit() else account
 
 
 def _id(place: str, raw: object) -> str | None:

@@ -128,6 +128,8 @@ _TYPES = {
 _CHANGES = frozenset({"CREATE", "UPDATE", "DELETE", "UNDELETE"})
 _GAPS = frozenset({"GAP_CREATE", "GAP_UPDATE", "GAP_DELETE", "GAP_UNDELETE", "GAP_OVERFLOW"})
 _COMMIT_NUMBER_END = 10**14
+_SHORT_ID = 15
+_ID_SIGNS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 _SEQUENCES = 1000
 
 
@@ -373,6 +375,19 @@ class SalesforceChanges:
         out.add(
             Draft("crm.touch.recorded", time_us, sequence, touch_id=record, lead_id=ids[0], campaign_id=ids[1])
         ).put("at", convert.instant(time_us), "commitTimestamp")
+
+
+def full_id(record: str) -> str:
+    """The 18 characters of a record's id; reports of Salesforce show the first 15, which differ in case only.
+
+    The last three say which of the letters before are capitals, five in each.
+    """
+    if len(record) != _SHORT_ID or not (record.isascii() and record.isalnum()):
+        return record
+    for start in (0, 5, 10):
+        capitals = sum(1 << place for place, letter in enumerate(record[start : start + 5]) if letter.isupper())
+        record += _ID_SIGNS[capitals]
+    return record
 
 
 def reference(source: Salesforce) -> Adapted:

@@ -13,6 +13,8 @@ as it was at `SystemModstamp`, else `LastModifiedDate`, which is the time of its
 | ConvertedOpportunityId | `crm.opportunity.updated` of that opportunity with the lead's id |
 | IsClosed, IsWon | status of an opportunity, else what `opportunity.stages` says |
 
+Ids of 15 characters, as reports have them, become those of 18 that change events have.
+
 With `close_gaps` every row says as well that its record was fetched, which closes what a GAP event opened.
 
 Overlap with change events: those later than the row's time win, those earlier lose; of the same second the change
@@ -24,7 +26,7 @@ from collections.abc import Mapping, Sequence
 from schemas.adapters import convert
 from schemas.adapters.adapted import NOTHING_KNOWN, Adapted, Context, NotAdaptable, UnusableTable
 from schemas.adapters.draft import Collector, Draft, reading
-from schemas.adapters.salesforce import How, Mapper, Salesforce
+from schemas.adapters.salesforce import How, Mapper, Salesforce, full_id
 from schemas.reasons import Reason
 
 OBJECTS = {
@@ -81,7 +83,8 @@ class SalesforceExport:
         out = Collector(self._source.source, self._source.revision)
         with out.part(dict(row)):
             cells = {name: row[column].strip() or None for column, name in self._names.items()}
-            self._row(cells, out)
+            ids = {name: full_id(cell) for name, cell in cells.items() if name.endswith("Id") and cell}
+            self._row({**cells, **ids}, out)
         return out.adapted
 
     def _row(self, cells: dict[str, str | None], out: Collector) -> None:

@@ -184,6 +184,18 @@ def test_a_report_of_google_ads() -> None:
     assert adapted.passed_over == {"total": 1}
 
 
+@pytest.mark.parametrize(
+    ("written", "account"),
+    [("771-204-0001", "7712040001"), ("7712040001", "7712040001"), ("act_88", "88"), ("A-1", "A-1")],
+)
+def test_an_account_has_one_spelling(written: str, account: str) -> None:
+    """The API and the reports write it differently; a figure of both is one figure."""
+    row = {"Day": "2026-03-01", "Campaign ID": "55", "Cost": "1", "Currency": "EUR", "Customer ID": written}
+    assert said(rows("google-ads-csv", "", [row], CONTEXT))[0][2]["account_id"] == account
+    del row["Customer ID"]
+    assert said(rows("google-ads-csv", f'account_id = "{written}"', [row], CONTEXT))[0][2]["account_id"] == account
+
+
 def test_a_report_in_another_language() -> None:
     text = """
         currency = "EUR"

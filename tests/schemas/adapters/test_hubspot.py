@@ -301,9 +301,10 @@ def test_a_removed_association_clears_the_link_only_where_it_is_the_current_one(
 
     def lead_of(*items: Any) -> str | None:
         events = webhooks.adapt(list(items)).events
-        documents = [batch.documents(decode(each, None) for each in order) for order in (events, events[::-1])]
-        assert documents[0]["opportunity:9"].lead() == documents[1]["opportunity:9"].lead()
-        return documents[0]["opportunity:9"].lead()
+        orders = events, events[::-1]
+        deals = [batch.documents(decode(each, None) for each in order)["opportunity:9"] for order in orders]
+        assert deals[0].lead(deals[0].values()) == deals[1].lead(deals[1].values())
+        return deals[0].lead(deals[0].values())
 
     assert lead_of(wrong, right, gone) == "2"
     assert lead_of(wrong, gone) is None

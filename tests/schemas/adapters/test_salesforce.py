@@ -465,6 +465,12 @@ def test_leads_of_an_export_with_conversion_merge_and_deletion() -> None:
     assert adapted.passed_over == {"other-object": 1}
 
 
+def test_short_ids_of_reports_are_the_records_that_change_events_name() -> None:
+    row = {"Id": OPPORTUNITY[:15], "AccountId": "0015f00002JUX1J", "OwnerId": "", "SystemModstamp": NOON}
+    ((_, _, data),) = said(rows("salesforce-csv", "", [row]))
+    assert data == {"opportunity_id": OPPORTUNITY, "account_id": "0015f00002JUX1JAAX", "owner_id": None}
+
+
 def test_fetching_a_record_closes_its_gap() -> None:
     """Even one of the same second; a gap that opens later stays open."""
     gaps = adapter("salesforce")
