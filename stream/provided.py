@@ -29,6 +29,7 @@ from schemas.adapters import (
 )
 from stream.inputs import MAX_LINE, STDIN, InputError, Item, Rejection, read_jsonl, readable
 from stream.inputs import Source as File
+from stream.rows import MAX_UNMAPPED
 
 __all__ = ["Provided", "Reader", "choose"]
 
@@ -182,7 +183,9 @@ class Reader:
 
     def _seen(self, adapted: Adapted) -> Adapted:
         self.passed_over += adapted.passed_over
-        self.unmapped += adapted.unmapped
+        for key, count in adapted.unmapped.items():
+            if key in self.unmapped or len(self.unmapped) < MAX_UNMAPPED:
+                self.unmapped[key] += count
         return adapted
 
 

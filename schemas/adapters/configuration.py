@@ -38,9 +38,10 @@ def _currency(value: str) -> str:
 
 
 def _share(value: object) -> Decimal:
-    if type(value) not in (int, Decimal) or not 0 <= Decimal(str(value)) <= 1:
+    share = Decimal(str(value)) if type(value) in (int, Decimal) else None
+    if share is None or not share.is_finite() or not 0 <= share <= 1:
         raise ValueError("must be a number from 0 to 1")
-    return Decimal(str(value))
+    return share
 
 
 def _named(value: object) -> object:

@@ -58,6 +58,10 @@ def test_there_is_an_example_of_every_kind() -> None:
             'kind = "hubspot"\nsource = "s"\ndeal.stages.won = { probability = 2 }',
             "f.toml: deal.stages.won.probability: must be a number from 0 to 1",
         ),
+        (
+            'kind = "hubspot"\nsource = "s"\ndeal.stages.won = { probability = nan }',
+            "f.toml: deal.stages.won.probability: must be a number from 0 to 1",
+        ),
         ('kind = "ecb"\ncurrencies = ["dollar"]', "f.toml: currencies.0: must be a currency code of three capital"),
         (
             'kind = "telephony"\nsource = "s"\nmembers.caller = "x"',
