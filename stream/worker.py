@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol, TypeVar
 
 from aiokafka.errors import KafkaError
-from tenacity import AsyncRetrying, RetryCallState, retry_if_not_exception_type, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
 from sinks.metrics import WorkerMetrics, WorkerState
 from stream.claim import GapError, Log, Store, take_over
@@ -55,6 +55,9 @@ class WorkerStore(Store, Protocol):
 
     async def use_rules(self, rules_hash: str, content: str) -> None:
         """Append rules, or refuse those that others came after."""
+
+    async def purge(self) -> object:
+        """Delete what rows of erased people there are; gives what there was, false for nothing."""
 
 
 class Delivery(Protocol):
@@ -122,6 +125,7 @@ class Worker:
         flush_records: int = 20_000,
         max_dirty: int = 50_000,
         ready_lag: int = 100_000,
+        purge_seconds: float = 60,
         metrics: WorkerMetrics | None = None,
     ) -> None:
         self._rules = rules
@@ -137,6 +141,7 @@ class Worker:
         self._flush_records = flush_records
         self._max_dirty = max_dirty
         self._ready_lag = ready_lag
+        self._purge_seconds = purge_seconds
         self._metrics = metrics or WorkerMetrics()
         self._metrics.show(self.state)
         self.shards: dict[int, Shard] = {}
@@ -216,7 +221,7 @@ class Worker:
 
     def start(self) -> None:
         """Start flushing and watching, on the running event loop."""
-        for loop in (self._flush_loop, self._watch_loop, self._ends_loop):
+        for loop in (self._flush_loop, self._watch_loop, self._ends_loop, self._purge_loop):
             self._tasks.append(asyncio.create_task(self._guarded(loop()), name=loop.__name__))
 
     async def stop(self) -> None:
@@ -362,6 +367,18 @@ class Worker:
             if wanted:
                 bounds = await self._patiently("log_ends", lambda wanted=wanted: self._log.bounds(wanted))  # type: ignore[misc]  # mypy infers no type for a lambda with a default
                 self._ends = {tp: end for tp, (_, end) in bounds.items()}
+
+    async def _purge_loop(self) -> None:
+        """The owner of shard 0 sees to it that of erased people nothing is left; what fails waits for the next time."""
+        while self._purge_seconds:
+            await asyncio.sleep(self._purge_seconds)
+            if 0 not in self.shards:
+                continue
+            try:
+                if found := await self._store.purge():
+                    logger.info("purged what was left of erased people: %s", found)
+            except Exception as error:  # noqa: BLE001 - ClickHouse is away, or lacks a right: the figures do not wait for it
+                logger.warning("erased people are yet to be purged: %s", str(error).strip()[:500])
 
     async def _claim_again(self, shard: Shard) -> None:
         assignment = self._assignment
@@ -523,7 +540,8 @@ class Worker:
         final = (GapError, RulesConflictError, StoreWentBackError)
         try:
             async for attempt in AsyncRetrying(
-                retry=retry_if_not_exception_type(final),
+                # a cancellation is no failure: whoever tries again after one cannot be stopped
+                retry=retry_if_exception(lambda error: isinstance(error, Exception) and not isinstance(error, final)),
                 wait=wait_random_exponential(multiplier=0.2, max=10),
                 after=failed,
                 reraise=True,
