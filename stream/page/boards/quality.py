@@ -54,7 +54,7 @@ def _check(asked: Asked, row: Mapping[str, Any]) -> dict[str, Any]:
     kind = _SAMPLE_KINDS.get(row["check"])
     share = row["share"]
     return {
-        "name": row["check"].replace("_", " ").capitalize(),
+        "name": row["check"].replace("_", " ").capitalize().replace("utm", "UTM"),
         "records": asked.format.value("count", row["records"]),
         "failing": Cell(
             asked.format.value("count", row["failing"]),

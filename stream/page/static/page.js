@@ -49,7 +49,7 @@ function draw() {
         values: (_, at) => at.map((index) => data.short[index] ?? "") },
       { ...axis, size: 56, values: (_, values) => values.map((value) => short(data.kind, data.symbol, value)) },
     ],
-    series: [{ label: "", value: (_, at) => (at === null || at === undefined ? "" : data.labels[at]) }, ...series],
+    series: [{ label: "Period", value: (_, at) => (at === null || at === undefined ? "" : data.labels[at]) }, ...series],
   };
   drawn = { text, width: box.clientWidth, chart: new uPlot(options, [x, ...data.series.map((each) => each.values)], box) };
 }
