@@ -18,7 +18,7 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
-from schemas import Event, Reason, Rejected, decode, homes, instant_text
+from schemas import Event, Reason, Rejected, decode, entity_key, instant_text
 from stream.flow import Node, kind_of
 from stream.fold import Change, changes
 from stream.journey import Journey
@@ -215,8 +215,8 @@ class Shard:
         """A merge is one write for each merged lead: the parts that are at home elsewhere go there."""
         here: list[str] = []
         elsewhere: dict[str, list[str]] = {}
-        merged = dict.fromkeys(cast("list[str]", event.data["merged_ids"]))
-        for merged_id, home in zip(merged, homes(event), strict=True):
+        for merged_id in dict.fromkeys(cast("list[str]", event.data["merged_ids"])):
+            home = entity_key("lead", merged_id)
             if self._at_home(home):
                 here.append(merged_id)
             else:
