@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTEST ?= .venv/bin/pytest
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help demo test lint bench deep docs-events lock
+.PHONY: help demo test lint bench chaos deep docs-events docs-metrics lock
 .DEFAULT_GOAL := help
 
 help:
@@ -11,8 +11,11 @@ help:
 	@echo "make test           all tests (needs Java 17 and Maven: a real Apache Kafka is among them)"
 	@echo "make lint           ruff and mypy"
 	@echo "make bench          what the worker costs an event, for 100k, 300k and 1M events"
+	@echo "make chaos          every fault under 200,000 events; writes the table of docs/reliability.md (about an hour)"
 	@echo "make deep           the simulation with 100,000 cases"
 	@echo "make docs-events    write the reference of the events again"
+	@echo "make docs-metrics   write the reference of the metrics again"
+	@echo "make grafana        write the dashboards again (make grafana-schema: what they are checked against; needs npm)"
 	@echo "make lock           resolve the dependencies again"
 
 .venv/.installed: requirements.lock pyproject.toml
@@ -28,7 +31,13 @@ demo: .venv/.installed
 	.venv/bin/sixfold demo $(if $(ONCE),--once)
 
 test: .venv/.installed
-	$(PYTEST)
+	$(PYTEST) -n 2 --dist loadfile
+
+chaos: .venv/.installed
+	rm -f .cache/chaos.jsonl && mkdir -p .cache
+	SIXFOLD_CHAOS_EVENTS=200000 SIXFOLD_CHAOS_LONG=1 SIXFOLD_CHAOS_REPORT=$(CURDIR)/.cache/chaos.jsonl \
+		$(PYTEST) tests/chaos --timeout 0
+	.venv/bin/python -m tests.chaos .cache/chaos.jsonl docs/reliability.md
 
 lint: .venv/.installed
 	.venv/bin/ruff check .
@@ -44,6 +53,16 @@ deep: .venv/.installed
 
 docs-events: .venv/.installed
 	.venv/bin/python -m schemas.export docs
+
+docs-metrics: .venv/.installed
+	.venv/bin/python -m sinks.metrics_docs docs
+
+.PHONY: grafana grafana-schema
+grafana: .venv/.installed
+	.venv/bin/python -m deploy.grafana
+
+grafana-schema:
+	tests/deploy/schema/generate.sh
 
 lock:
 	.venv/bin/uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 pyproject.toml -o requirements.lock

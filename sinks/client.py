@@ -1,7 +1,9 @@
 """ClickHouse over HTTP, as the settings say; whatever goes wrong on the way there is one line."""
 
 import logging
+import math
 import re
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import clickhouse_connect
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
     from stream.settings import Settings
 
 CONNECT_SECONDS = 5
+RECEIVE_SECONDS = 300
+QUERY_BYTES = 100_000
+"""Of values in the text of one query; ClickHouse takes 256 KiB."""
 _WRONG_LOGIN = ("516", "193", "192")
 _UNKNOWN_DATABASE = "81"
 _NO_RIGHT = "497"
@@ -26,11 +31,17 @@ class ClickHouseUnusable(Exception):  # noqa: N818 - it says what is wrong
     """ClickHouse cannot be reached, or does not let us in: one line with the address, and what to do."""
 
 
-def connect(settings: "Settings", *, database: str | None = None, **engine_settings: Any) -> Client:  # noqa: ANN401
+def connect(
+    settings: "Settings",
+    *,
+    database: str | None = None,
+    receive_seconds: float = RECEIVE_SECONDS,
+    **engine_settings: Any,  # noqa: ANN401
+) -> Client:
     """Connect to the database of the settings (or to another, `database`).
 
-    `engine_settings` hold for every query of this client. The client may be used by several threads. Raises
-    `ClickHouseUnusable`.
+    An answer is waited for `receive_seconds`; `engine_settings` hold for every query of this client. The client may
+    be used by several threads. Raises `ClickHouseUnusable`.
     """
     address = settings.clickhouse
     try:
@@ -41,13 +52,34 @@ def connect(settings: "Settings", *, database: str | None = None, **engine_setti
             password=address.password.get_secret_value(),
             database=database or address.database,
             interface="https" if address.secure else "http",
+            ca_cert=str(settings.clickhouse_ca_file) if settings.clickhouse_ca_file else None,
             connect_timeout=CONNECT_SECONDS,
+            send_receive_timeout=math.ceil(receive_seconds),
             autogenerate_session_id=False,
             query_limit=0,
             settings=engine_settings or None,
         )
     except ClickHouseError as error:
         raise ClickHouseUnusable(_reason(settings, error)) from None
+
+
+def bound_lists(values: Iterable[str]) -> Iterator[list[str]]:
+    """Cut values into lists that the driver can bind into the text of one query (`%(name)s`), in their order.
+
+    As parameters of the server (`{name:Array(String)}`) more than 4 KB would travel as a form, which not every
+    endpoint takes.
+    """
+    chunk: list[str] = []
+    size = 0
+    for value in values:
+        length = 2 * len(value.encode()) + 4  # at the worst every character is escaped
+        if chunk and size + length > QUERY_BYTES:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(value)
+        size += length
+    if chunk:
+        yield chunk
 
 
 def error_code(error: BaseException) -> str:
