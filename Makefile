@@ -3,12 +3,13 @@ PYTHON ?= python3
 PYTEST ?= .venv/bin/pytest
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help demo test lint bench chaos deep docs-events docs-metrics lock
+.PHONY: help demo test browser lint bench chaos deep docs-events docs-metrics lock
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo [ONCE=1]  start everything on this machine, with an invented company's quarter"
 	@echo "make test           all tests (needs Java 17 and Maven: a real Apache Kafka is among them)"
+	@echo "make browser        Chromium and the accessibility checker, for tests/e2e (part of make test; apt needs root)"
 	@echo "make lint           ruff and mypy"
 	@echo "make bench          what the worker costs an event, for 100k, 300k and 1M events"
 	@echo "make chaos          every fault under 200,000 events; writes the table of docs/reliability.md (about an hour)"
@@ -30,7 +31,7 @@ help:
 demo: .venv/.installed
 	.venv/bin/sixfold demo $(if $(ONCE),--once)
 
-test: .venv/.installed
+test: .venv/.installed browser
 	$(PYTEST) -n 2 --dist loadfile
 
 chaos: .venv/.installed
@@ -38,6 +39,19 @@ chaos: .venv/.installed
 	SIXFOLD_CHAOS_EVENTS=200000 SIXFOLD_CHAOS_LONG=1 SIXFOLD_CHAOS_REPORT=$(CURDIR)/.cache/chaos.jsonl \
 		$(PYTEST) tests/chaos --timeout 0
 	.venv/bin/python -m tests.chaos .cache/chaos.jsonl docs/reliability.md
+
+# Debian's Chromium: playwright's own is not fetched. A newer one, or one elsewhere: CHROMIUM=/path make test
+CHROMIUM ?= /usr/bin/chromium
+browser: tests/e2e/node_modules/axe-core/axe.min.js
+	@test -x $(CHROMIUM) || { \
+		echo "installing Chromium by apt-get"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+			chromium fonts-dejavu-core >/dev/null; } || \
+		{ echo "Chromium is missing, and apt-get (as root) cannot install it: set CHROMIUM to another"; exit 1; }
+
+tests/e2e/node_modules/axe-core/axe.min.js: tests/e2e/package-lock.json
+	npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund --silent
+	touch $@
 
 lint: .venv/.installed
 	.venv/bin/ruff check .
