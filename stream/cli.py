@@ -45,6 +45,7 @@ for _name, _function in {
     "sql": "sql:sql",
     "status": "status:status",
     "audit": "audit:audit",
+    "alerts": "alerts:app",
     "settings": "settings:settings",
     "rules": "rules:app",
     "accept-gap": "accept_gap:accept_gap",

@@ -1,0 +1,76 @@
+"""`sixfold alerts`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.text import Text
+
+from stream.commands.exits import NEGATIVE, OK, REFUSED, CommandError
+from stream.commands.output import AsJson, Rows, stderr, stdout, table_of, write_json
+
+app = App(
+    name="alerts",
+    help="The rules by which Prometheus raises alerts, and the thresholds in them, which are yours to edit.",
+)
+
+
+@app.command
+def render(directory: Path, /, *, check: Annotated[bool, Parameter(negative="")] = False) -> int:
+    """Write the rules for Prometheus, with the thresholds of DIRECTORY/thresholds.yml in them.
+
+    The first time it puts the thresholds there, and samples of prometheus.yml and alertmanager.yml; it never replaces
+    these three. Edit thresholds.yml, run it again, and let Prometheus reload. A wrong value is refused with a line
+    that names its key, and nothing is written.
+
+    Examples: `sixfold alerts render /etc/prometheus/sixfold`, `sixfold alerts render prometheus --check`
+
+    Parameters
+    ----------
+    directory
+        Where the files are, or are to be.
+    check
+        Write nothing; exit code 1 when a file is missing or not what the thresholds make it.
+
+    """
+    from deploy.prometheus.render import write
+    from deploy.prometheus.thresholds import ThresholdsError
+
+    try:
+        thresholds, changed = write(directory, check=check)
+    except ThresholdsError as error:
+        for line in str(error).splitlines():
+            stderr().print(Text(f"sixfold: {line}"))
+        return REFUSED
+    except OSError as error:
+        raise CommandError(f"{error.filename or directory}: {error.strerror}; name a directory to write to") from None
+    for key in thresholds.missing:
+        stderr().print(Text(f"sixfold: {directory / 'thresholds.yml'} says nothing of {key}: the shipped value holds"))
+    for path in changed:
+        stdout().print(Text(f"{'not current: ' if check else 'wrote '}{path}"))
+    if not changed:
+        stdout().print(Text("all rules are current"))
+    return NEGATIVE if check and changed else OK
+
+
+@app.command(name="list")
+def list_alerts(*, as_json: AsJson = False) -> int:
+    """Show every alert there is: whom it is for, how urgent it is, how long it must hold, what to do.
+
+    Examples: `sixfold alerts list`, `sixfold alerts list --json`
+
+    Parameters
+    ----------
+    as_json
+        Print a JSON array, each with its expression.
+
+    """
+    from deploy.prometheus.alerts import alerts
+
+    found = alerts()
+    if as_json:
+        write_json([alert._asdict() for alert in found])
+        return OK
+    rows = [[alert.name, alert.area, alert.severity, alert.hold, alert.runbook] for alert in found]
+    stdout().print(table_of(Rows(["alert", "area", "severity", "for", "runbook"], ["String"] * 5, rows)))
+    return OK
