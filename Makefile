@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTEST ?= .venv/bin/pytest
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help demo test lint bench deep docs-events lock
+.PHONY: help demo test lint bench deep docs-events docs-metrics lock
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make bench          what the worker costs an event, for 100k, 300k and 1M events"
 	@echo "make deep           the simulation with 100,000 cases"
 	@echo "make docs-events    write the reference of the events again"
+	@echo "make docs-metrics   write the reference of the metrics again"
 	@echo "make lock           resolve the dependencies again"
 
 .venv/.installed: requirements.lock pyproject.toml
@@ -44,6 +45,9 @@ deep: .venv/.installed
 
 docs-events: .venv/.installed
 	.venv/bin/python -m schemas.export docs
+
+docs-metrics: .venv/.installed
+	.venv/bin/python -m sinks.metrics_docs docs
 
 lock:
 	.venv/bin/uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 pyproject.toml -o requirements.lock

@@ -6,7 +6,8 @@ and whoever orders the writes decides when.
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -17,7 +18,7 @@ from stream.claim import LoadedNode, LoadedRow, Manifest
 from stream.reports import TABLES, Table
 
 #: one insert is at most about this large
-INSERT_BYTES = 16 << 20
+INSERT_BYTES = 8 << 20
 _INSERT_SETTINGS = {"input_format_skip_unknown_fields": 0, "date_time_input_format": "best_effort"}
 _TRIES = 20
 #: where a row does not name its columns just as the table has them
@@ -33,12 +34,15 @@ class RulesConflictError(Exception):
 class ClickHouseStore:
     """One database. Methods may be called from several tasks.
 
-    `quorum` adds the settings under which a replicated cluster answers with what was acknowledged.
+    `written` is told of every insert: table, rows, bytes, seconds.
     """
 
-    def __init__(self, client: Client, worker: str) -> None:
+    def __init__(
+        self, client: Client, worker: str, written: Callable[[str, int, int, float], None] | None = None
+    ) -> None:
         self._client = client
         self._worker = worker
+        self._written = written
         self._erased: set[str] = set()
 
     # -- writing
@@ -52,7 +56,9 @@ class ClickHouseStore:
     async def _insert(self, table: str, lines: Sequence[bytes]) -> None:
         if table == "people":
             lines = await self._not_erased(lines)
+        began, size = time.perf_counter(), 0
         for body in _bodies(lines):
+            size += len(body)
             await asyncio.to_thread(
                 self._client.raw_insert,
                 table,
@@ -61,6 +67,8 @@ class ClickHouseStore:
                 fmt="JSONEachRow",
                 settings=_INSERT_SETTINGS,
             )
+        if self._written:
+            self._written(table, len(lines), size, time.perf_counter() - began)
 
     async def _not_erased(self, lines: Sequence[bytes]) -> Sequence[bytes]:
         """A replay does not bring a person back."""
@@ -96,6 +104,13 @@ class ClickHouseStore:
         """The greatest claimed epoch of every shard."""
         rows = await self._rows("SELECT shard, max(epoch) FROM claims GROUP BY shard")
         return {int(shard): int(epoch) for shard, epoch in rows}
+
+    async def flushes(self, epochs: Mapping[int, int]) -> dict[int, int]:
+        """The last flush of each shard under the epoch given for it; shards without a manifest of it are left out."""
+        ours = ", ".join(f"({shard}, {epoch})" for shard, epoch in epochs.items())
+        query = f"SELECT shard, max(flush) FROM manifest WHERE (shard, epoch) IN ({ours}) GROUP BY shard"  # noqa: S608 - numbers
+        rows = await self._rows(query)
+        return {int(shard): int(last) for shard, last in rows}
 
     async def manifests(self, shard: int) -> list[Manifest]:
         """The newest manifest of each epoch, ascending by epoch."""

@@ -1,6 +1,7 @@
 """ClickHouse over HTTP, as the settings say; whatever goes wrong on the way there is one line."""
 
 import logging
+import math
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from stream.settings import Settings
 
 CONNECT_SECONDS = 5
+RECEIVE_SECONDS = 300
 _WRONG_LOGIN = ("516", "193", "192")
 _UNKNOWN_DATABASE = "81"
 _NO_RIGHT = "497"
@@ -26,11 +28,17 @@ class ClickHouseUnusable(Exception):  # noqa: N818 - it says what is wrong
     """ClickHouse cannot be reached, or does not let us in: one line with the address, and what to do."""
 
 
-def connect(settings: "Settings", *, database: str | None = None, **engine_settings: Any) -> Client:  # noqa: ANN401
+def connect(
+    settings: "Settings",
+    *,
+    database: str | None = None,
+    receive_seconds: float = RECEIVE_SECONDS,
+    **engine_settings: Any,  # noqa: ANN401
+) -> Client:
     """Connect to the database of the settings (or to another, `database`).
 
-    `engine_settings` hold for every query of this client. The client may be used by several threads. Raises
-    `ClickHouseUnusable`.
+    An answer is waited for `receive_seconds`; `engine_settings` hold for every query of this client. The client may
+    be used by several threads. Raises `ClickHouseUnusable`.
     """
     address = settings.clickhouse
     try:
@@ -41,7 +49,9 @@ def connect(settings: "Settings", *, database: str | None = None, **engine_setti
             password=address.password.get_secret_value(),
             database=database or address.database,
             interface="https" if address.secure else "http",
+            ca_cert=str(settings.clickhouse_ca_file) if settings.clickhouse_ca_file else None,
             connect_timeout=CONNECT_SECONDS,
+            send_receive_timeout=math.ceil(receive_seconds),
             autogenerate_session_id=False,
             query_limit=0,
             settings=engine_settings or None,

@@ -148,6 +148,7 @@ async def take_over(
         logger.info("shard %d: the documents topic is another one, every node announces itself again", number)
         shard.announce()
     await flush(shard.take(), log, store)
+    shard.written = shard.flush_number
     return shard
 
 

@@ -37,6 +37,7 @@ for _name, _function in {
     "up": "embedded:up",
     "demo": "embedded:demo",
     "worker": "worker:worker",
+    "exporter": "exporter:exporter",
     "migrate": "migrate:migrate",
     "import": "importing:import_files",
     "send": "send:send",

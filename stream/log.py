@@ -6,6 +6,7 @@ partition.
 """
 
 import asyncio
+import ssl
 import struct
 import zlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -15,10 +16,15 @@ from typing import Any, NamedTuple, Self, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.conn import create_conn
 from aiokafka.errors import (
+    AuthenticationFailedError,
     KafkaConnectionError,
+    KafkaError,
     KafkaTimeoutError,
+    SaslAuthenticationFailed,
     TopicAlreadyExistsError,
+    UnsupportedSaslMechanismError,
     for_code,
 )
 
@@ -124,6 +130,41 @@ def home_partition(key: str | bytes, partitions: int) -> int:
     return (murmur2(key.encode() if isinstance(key, str) else key) & 0x7FFFFFFF) % partitions
 
 
+async def _refusal(brokers: Sequence[str], security: Mapping[str, Any]) -> str:
+    """Why none of the brokers lets us in, and what to do: from the first one, as the client only logs it."""
+    host, _, port = brokers[0].rpartition(":")
+    protocol = security.get("security_protocol", "PLAINTEXT")
+    setting = f"SIXFOLD_KAFKA_SECURITY_PROTOCOL={protocol}"
+    try:
+        (await create_conn(host, int(port), request_timeout_ms=5_000, **security)).close()
+    except ssl.SSLCertVerificationError as error:
+        return (
+            f"Kafka at {brokers[0]} shows a certificate that is not trusted ({error.verify_message}): set "
+            "SIXFOLD_KAFKA_CA_FILE to the authority's certificate, and the names in SIXFOLD_BROKERS as it has them"
+        )
+    except ssl.SSLError as error:
+        return f"Kafka at {brokers[0]} does not speak TLS with us ({error.reason}): does {setting} fit?"
+    except (AuthenticationFailedError, SaslAuthenticationFailed):
+        user = security.get("sasl_plain_username")
+        return (
+            f"Kafka at {brokers[0]} refuses user {user}: correct SIXFOLD_KAFKA_USERNAME and SIXFOLD_KAFKA_PASSWORD, "
+            f"or SIXFOLD_KAFKA_SASL_MECHANISM ({security.get('sasl_mechanism')})"
+        )
+    except UnsupportedSaslMechanismError:
+        return (
+            f"Kafka at {brokers[0]} does not take {security.get('sasl_mechanism')}: correct "
+            "SIXFOLD_KAFKA_SASL_MECHANISM"
+        )
+    except (KafkaError, TimeoutError, ConnectionResetError, ConnectionAbortedError):
+        return f"Kafka at {brokers[0]} ends the connection before it has answered: does {setting} fit?"
+    except OSError as error:
+        return (
+            f"no Kafka broker answers at {', '.join(brokers)}: start it, or correct the brokers in the settings "
+            f"({error.strerror or error})"
+        )
+    return f"no Kafka broker answers at {', '.join(brokers)}: it takes connections, but tells of no cluster; try again"
+
+
 class Log:
     """The topics of one cluster. One of it per process; every method may be called from several tasks."""
 
@@ -168,10 +209,7 @@ class Log:
                 opening.push_async_callback(producer.stop)
                 await producer.start()
             except KafkaConnectionError as exc:
-                raise LogUnreachable(
-                    f"no Kafka broker answers at {', '.join(brokers)}: start it, or correct the "
-                    f"brokers in the settings ({exc})"
-                ) from exc
+                raise LogUnreachable(await _refusal(brokers, security or {})) from exc
             return cls(admin, consumer, producer, opening.pop_all())
 
     async def close(self) -> None:

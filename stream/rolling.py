@@ -49,6 +49,11 @@ class Rolling:
     def __len__(self) -> int:
         return sum(len(rows) for rows in self._rows.values())
 
+    @property
+    def dirty(self) -> int:
+        """How many rows changed since they were last taken."""
+        return sum(len(keys) for keys in self._dirty.values())
+
     def restore(self, table: str, key: Key, measures: Sequence[int], sparse: dict[int, int]) -> None:
         """Put back a row as it was written."""
         self._rows[table][key] = (list(measures), sparse)

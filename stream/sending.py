@@ -5,7 +5,7 @@ cannot be reached is tried again, for as long as `PATIENCE_SECONDS`.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
 import aiohttp
@@ -19,6 +19,7 @@ from tenacity import (
 )
 
 from schemas import Rejected, decode
+from stream.kafka_access import open_log
 from stream.log import Log, LogUnreachable, Outgoing, home_partition
 from stream.settings import Settings
 
@@ -57,11 +58,11 @@ async def open_destination(settings: Settings) -> AsyncIterator[Destination]:
         async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
             yield _Gateway(session, f"{settings.gateway_url}/events")
         return
-    try:
-        log = await Log.open(settings.broker_list)
-    except LogUnreachable as error:
-        raise SendingError(str(error)) from None
-    async with log:
+    async with AsyncExitStack() as opening:
+        try:
+            log = await opening.enter_async_context(open_log(settings))
+        except LogUnreachable as error:
+            raise SendingError(str(error)) from None
         partitions = await log.partitions(settings.events_topic)
         if partitions is None:
             raise SendingError(

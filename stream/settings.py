@@ -155,6 +155,10 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Map = Annotated[dict[str, str], NoDecode, BeforeValidator(_map)]
 Probability = Annotated[int, BeforeValidator(_probability)]
@@ -176,7 +180,7 @@ class Settings(BaseSettings):
         extra="forbid",
         validate_default=False,
     )
-    SECRET: ClassVar = frozenset({"clickhouse_url", "gateway_key"})
+    SECRET: ClassVar = frozenset({"clickhouse_url", "gateway_key", "kafka_password"})
 
     # Where things are.
     brokers: Annotated[str, AfterValidator(_address_list)] = Field(
@@ -189,6 +193,9 @@ class Settings(BaseSettings):
     clickhouse_password_file: Path | None = Field(
         default=None, description="a file with ClickHouse's password, in the place of the one in the URL"
     )
+    clickhouse_ca_file: Path | None = Field(
+        default=None, description="PEM file of the authorities that ClickHouse's certificate must be of; the system's"
+    )
     data: Path = Field(default=DATA, description="directory of the embedded stack: its data, journal and addresses")
     gateway_url: Annotated[str, AfterValidator(_web_address)] | None = Field(
         default=None, description="HTTP address that takes events in; without one they are produced to Kafka"
@@ -196,6 +203,24 @@ class Settings(BaseSettings):
     gateway_key: SecretStr | None = Field(default=None, description="what the gateway asks for, as a bearer token")
 
     # Kafka.
+    kafka_security_protocol: Annotated[
+        Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(_upper)
+    ] = Field(default="PLAINTEXT", description="PLAINTEXT, SSL (TLS), SASL_PLAINTEXT or SASL_SSL")
+    kafka_sasl_mechanism: Annotated[Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"], BeforeValidator(_upper)] = (
+        Field(default="SCRAM-SHA-512", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512")
+    )
+    kafka_username: str = Field(default="", description="for SASL")
+    kafka_password: SecretStr = Field(default=SecretStr(""), description="for SASL")
+    kafka_password_file: Path | None = Field(default=None, description="a file with the password for SASL")
+    kafka_ca_file: Path | None = Field(
+        default=None, description="PEM file of the authorities that the brokers' certificates must be of; the system's"
+    )
+    kafka_certificate_file: Path | None = Field(
+        default=None, description="PEM file with our own certificate, where the brokers ask for one"
+    )
+    kafka_key_file: Path | None = Field(
+        default=None, description="PEM file with our certificate's key, where it stands in a file of its own"
+    )
     prefix: Annotated[str, AfterValidator(_topic_prefix)] = Field(
         default="", description="before the names of topics and group"
     )
@@ -243,11 +268,25 @@ class Settings(BaseSettings):
     max_future_hours: float = Field(default=24, gt=0, le=87600, description="by which an event may precede its record")
     flush_seconds: float = Field(default=0.5, gt=0, le=3600, description="longest time between two flushes")
     flush_records: int = Field(default=20_000, ge=1, description="most records between two flushes")
-    max_inflight: int = Field(default=100_000, ge=1, description="records read but not flushed, at most")
-    max_dirty: int = Field(default=200_000, ge=1, description="nodes changed but not written, at most")
+    max_inflight: int = Field(default=30_000, ge=1, description="records read but not flushed, at most")
+    max_dirty: int = Field(default=50_000, ge=1, description="nodes changed but not written, at most")
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         default="info", description="debug, info, warning or error"
     )
+
+    # Metrics and readiness.
+    metrics_host: str = Field(default="127.0.0.1", min_length=1, description="where /metrics, /live, /ready listen")
+    metrics_port: Port = Field(default=0, description="of a worker's metrics, one port each; 0: none (up: a free one)")
+    ready_lag: int = Field(default=100_000, ge=0, description="records behind, above which a worker is not ready")
+
+    # The KPI exporter.
+    exporter_port: Port | None = Field(
+        default=None, description="of the exporter: 9660 (up: a free one); 0: a free one"
+    )
+    exporter_interval: float = Field(default=30, gt=0, le=3600, description="seconds between two looks at the reports")
+    exporter_timeout: float = Field(default=30, gt=0, le=3600, description="longest time of one of its queries")
+    exporter_stale: float = Field(default=600, gt=0, description="figures older than these seconds are withdrawn")
+    exporter_audit: float = Field(default=21_600, ge=0, description="seconds between two audits; 0: none")
 
     # The embedded stack.
     http_port: Port = Field(default=0, description="of sixfold up; 0: a free one")
@@ -256,11 +295,12 @@ class Settings(BaseSettings):
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _clickhouse: ClickHouseAddress = PrivateAttr()
+    _kafka_secret: SecretStr = PrivateAttr()
 
     @field_validator("clickhouse_url")
     @classmethod
     def _check_clickhouse_url(cls, value: SecretStr) -> SecretStr:
-        _clickhouse_address(value.get_secret_value(), password_file=None)
+        _clickhouse_address(value.get_secret_value(), None)
         return value
 
     @model_validator(mode="wrap")
@@ -273,16 +313,16 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingsError(_lines(error, origins)) from None
         self._origins = origins
-        try:
-            self._clickhouse = _clickhouse_address(
-                self.clickhouse_url.get_secret_value(), self.clickhouse_password_file
-            )
-        except (OSError, UnicodeDecodeError) as error:
+        password = _password_in(self.clickhouse_password_file, "clickhouse_password_file", origins)
+        self._clickhouse = _clickhouse_address(self.clickhouse_url.get_secret_value(), password)
+        password = _password_in(self.kafka_password_file, "kafka_password_file", origins)
+        self._kafka_secret = self.kafka_password if password is None else SecretStr(password)
+        if self.kafka_security_protocol.startswith("SASL") and not self.kafka_username:
             raise SettingsError(
-                f"{PREFIX}CLICKHOUSE_PASSWORD_FILE ({origins['clickhouse_password_file']}): cannot read "
-                f"{self.clickhouse_password_file}: {getattr(error, 'strerror', 'it is no text')}; correct the "
-                "path, its permissions or its content"
-            ) from None
+                f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} "
+                f"({origins['kafka_security_protocol']}): needs a user: set {PREFIX}KAFKA_USERNAME and "
+                f"{PREFIX}KAFKA_PASSWORD (or {PREFIX}KAFKA_PASSWORD_FILE)"
+            )
         return self
 
     @classmethod
@@ -324,6 +364,11 @@ class Settings(BaseSettings):
     def clickhouse(self) -> ClickHouseAddress:
         """ClickHouse's address, with the password of the password file if there is one."""
         return self._clickhouse
+
+    @property
+    def kafka_secret(self) -> SecretStr:
+        """The password for SASL, that of the password file if there is one."""
+        return self._kafka_secret
 
     @property
     def broker_list(self) -> tuple[str, ...]:
@@ -438,7 +483,20 @@ def _read_toml(settings_cls: type[BaseSettings], path: Path) -> dict[str, Any]:
     return values
 
 
-def _clickhouse_address(url: str, password_file: Path | None) -> ClickHouseAddress:
+def _password_in(path: Path | None, name: str, origins: Mapping[str, str]) -> str | None:
+    """Read the password in a file, without the line end; None without a file."""
+    if path is None:
+        return None
+    try:
+        return path.read_text("utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{PREFIX}{name.upper()} ({origins[name]}): cannot read {path}: "
+            f"{getattr(error, 'strerror', 'it is no text')}; correct the path, its permissions or its content"
+        ) from None
+
+
+def _clickhouse_address(url: str, password: str | None) -> ClickHouseAddress:
     form = "must be http://user:password@host:port/database (or https)"
     parts = urlsplit(url)
     try:
@@ -451,9 +509,8 @@ def _clickhouse_address(url: str, password_file: Path | None) -> ClickHouseAddre
     if not parts.hostname or "/" in database or parts.query or parts.fragment:
         raise ValueError(f"{form}; special characters in the password are percent-encoded")
     secure = parts.scheme == "https"
-    password = unquote(parts.password or "")
-    if password_file is not None:
-        password = password_file.read_text("utf-8").rstrip("\r\n")
+    if password is None:
+        password = unquote(parts.password or "")
     return ClickHouseAddress(
         host=parts.hostname,
         port=port or (8443 if secure else 8123),

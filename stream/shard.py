@@ -11,6 +11,7 @@ nothing would be sent or written any more. The manifest
 is what a later owner resumes from; Kafka's committed offsets only serve lag tools.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -33,6 +34,7 @@ DOCUMENTS_BYTES = 1 << 20
 #: the position of a record in the embedded stack's journal: the identity of its dead letter
 JOURNAL_HEADER = "sixfold-journal"
 JOURNAL_PARTITION = -1
+_MINUTE_US = 60_000_000
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC, and printed without its offset
 
 _json = msgspec.json.Encoder().encode
@@ -75,19 +77,39 @@ class NodeRow(msgspec.Struct, omit_defaults=True):
 
 
 @dataclass
+class Tally:
+    """What became of the events read: times of the folded ones by type (us), numbers of the others."""
+
+    folded: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    forwarded: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    rejected: dict[Reason, int] = field(default_factory=lambda: defaultdict(int))
+
+    def add(self, other: "Tally") -> None:
+        """Count another shard's events in."""
+        for kind, times in other.folded.items():
+            self.folded[kind] += times
+        for kind, count in other.forwarded.items():
+            self.forwarded[kind] += count
+        for reason, count in other.rejected.items():
+            self.rejected[reason] += count
+
+
+@dataclass
 class Effects:
-    """What a flush makes durable. Rows are JSON lines by table."""
+    """What a flush makes durable. Rows are JSON lines by table; the tally is for those who watch."""
 
     outgoing: list[Outgoing] = field(default_factory=list)
     rows: dict[str, list[bytes]] = field(default_factory=dict)
     nodes: dict[str, list[bytes]] = field(default_factory=dict)
     rolling: dict[str, list[bytes]] = field(default_factory=dict)
     manifests: list[bytes] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
 
     def add(self, other: "Effects") -> None:
         """Take in the effects of another shard: one insert a table serves all shards of a flush."""
         self.outgoing += other.outgoing
         self.manifests += other.manifests
+        self.tally.add(other.tally)
         for mine, theirs in (
             (self.rows, other.rows),
             (self.nodes, other.nodes),
@@ -159,6 +181,8 @@ class Shard:
         self.topics = topics or Topics()
         self.incarnation = incarnation
         self.flush_number = 0
+        #: the last flush that is known to be durable
+        self.written = 0
         self.source = (0, 0)
         self.positions = {self.topics.events: Position(), self.topics.documents: Position()}
         self.nodes: dict[str, bytes] = {}
@@ -171,6 +195,9 @@ class Shard:
         self._outgoing: list[Outgoing] = []
         self._rows: dict[str, list[bytes]] = {}
         self._node_rows: list[bytes] = []
+        # (source, minute since 1970) -> the greatest event time in it
+        self._heard: dict[tuple[str, int], int] = {}
+        self._tally = Tally()
 
     @property
     def dirty(self) -> int:
@@ -202,12 +229,24 @@ class Shard:
         except Rejected as rejected:
             self._dead_letter(record, rejected.reason, rejected.message)
             return
+        elsewhere = False
         if event.type == "crm.lead.merged":
+            merged = event.data["merged_ids"]
             event = self._own_part(event, record)
+            elsewhere = bool(merged) and not event.data["merged_ids"]
         elif not self._at_home(event.home):
             self._forward(record, event.home, value)
+            self._tally.forwarded[event.type] += 1
             return
-        self.last_event_us = max(self.last_event_us, event.time)
+        time = event.time
+        if elsewhere:
+            self._tally.forwarded[event.type] += 1
+        else:
+            self._tally.folded[event.type].append(time)
+        self.last_event_us = max(self.last_event_us, time)
+        heard = event.source, time // _MINUTE_US
+        if time >= self._heard.get(heard, 0):
+            self._heard[heard] = time
         for change in changes(event):
             self._fold(change)
 
@@ -291,6 +330,7 @@ class Shard:
         self._outgoing.append(
             Outgoing(self.topics.dead_letters, 0, record.key, record.value, record.timestamp, headers)
         )
+        self._tally.rejected[reason] += 1
         self._row("dead_letters", {**facts, "value_base64": record.value or b""})
 
     def _row(self, table: str, row: dict[str, Any]) -> None:
@@ -307,14 +347,19 @@ class Shard:
             if node.changed:
                 self._take_node(node, version, sends)
         self._in_hand.clear()
+        for (source, minute), last_us in self._heard.items():
+            self._row("source_minutes", {"source": source, "minute": minute * 60, "last_us": last_us})
+        self._heard.clear()
         effects = Effects(
             [*self._outgoing, *self._records(sends)],
             self._rows,
             {"nodes": self._node_rows},
             self.rolling.take(self.number, self.epoch, version),
             [self.manifest()],
+            self._tally,
         )
         self._outgoing, self._rows, self._node_rows, self.moved = [], {}, [], False
+        self._tally = Tally()
         return effects
 
     def _take_node(self, node: Node, version: int, sends: dict[int, list[tuple[str, str, bytes]]]) -> None:

@@ -610,7 +610,7 @@ def install(
     *topics: str,
     on_assigned: OnAssigned | None = None,
     on_revoked: OnRevoked | None = None,
-    max_inflight: int = 100_000,
+    max_inflight: int = 30_000,
     read_committed: bool = True,
     stock: bool = False,
 ) -> Any:

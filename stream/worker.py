@@ -8,16 +8,20 @@ the group.
 import asyncio
 import gc
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable
-from typing import Protocol, TypeVar
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from typing import NamedTuple, Protocol, TypeVar
 
+from aiokafka.errors import KafkaError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_not_exception_type, wait_random_exponential
 
+from sinks.metrics import WorkerMetrics, WorkerState
 from stream.claim import GapError, Log, Store, take_over
 from stream.log import TP
 from stream.rules import Rules
 from stream.shard import Effects, Shard, Topics, flush
-from stream.transport import Batch
+from stream.transport import Batch, Statistics
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -28,8 +32,13 @@ SLICE = 500
 GAP_SECONDS = 10.0
 #: seconds between two looks at who claims our shards
 CLAIMS_SECONDS = 2.0
+#: a flush is followed by so many times as long a rest as its computing took, unless records crowd: a root with
+#: 100,000 documents costs seconds each time it is counted
+REST = 4
 #: seconds after the last takeover before old generations are deleted
 IDLE_SECONDS = 30.0
+#: seconds between two looks at where the log ends
+ENDS_SECONDS = 5.0
 
 
 class WorkerStore(Store, Protocol):
@@ -37,6 +46,9 @@ class WorkerStore(Store, Protocol):
 
     async def epochs(self) -> dict[int, int]:
         """The greatest claimed epoch of every shard."""
+
+    async def flushes(self, epochs: Mapping[int, int]) -> dict[int, int]:
+        """The last flush of each shard under the epoch given for it."""
 
     async def drop_generations(self, epochs: dict[int, int]) -> None:
         """Delete the rolling rows of shards below these epochs."""
@@ -56,6 +68,36 @@ class Delivery(Protocol):
 
     def resume(self, partitions: Iterable[TP]) -> None:
         """Go on delivering."""
+
+    @property
+    def stats(self) -> Statistics:
+        """What went through it."""
+
+    @property
+    def inflight(self) -> int:
+        """Records delivered and not acknowledged."""
+
+    @property
+    def oldest_inflight(self) -> float:
+        """Age in seconds of the oldest batch that is not acknowledged."""
+
+
+class Failure(NamedTuple):
+    """What fails outside at present: which service, and what it said."""
+
+    service: str
+    message: str
+
+
+class StoreWentBackError(Exception):
+    """ClickHouse holds less than this worker wrote: it was restored from a backup."""
+
+    def __init__(self, shard: int, epoch: int, written: int, found: int | None) -> None:
+        holds = "no manifest of it" if found is None else f"flush {found}"
+        super().__init__(
+            f"ClickHouse is older than what this worker wrote (shard {shard}, epoch {epoch}: flush {written} written, "
+            f"{holds} found): it ends, to start anew from the manifests that are there"
+        )
 
 
 class Worker:
@@ -78,7 +120,9 @@ class Worker:
         max_future_us: int = 86_400_000_000,
         flush_seconds: float = 0.5,
         flush_records: int = 20_000,
-        max_dirty: int = 200_000,
+        max_dirty: int = 50_000,
+        ready_lag: int = 100_000,
+        metrics: WorkerMetrics | None = None,
     ) -> None:
         self._rules = rules
         self._partitions = partitions
@@ -92,33 +136,91 @@ class Worker:
         self._flush_seconds = flush_seconds
         self._flush_records = flush_records
         self._max_dirty = max_dirty
+        self._ready_lag = ready_lag
+        self._metrics = metrics or WorkerMetrics()
+        self._metrics.show(self.state)
         self.shards: dict[int, Shard] = {}
         self.assigned_shards: set[int] = set()
-        self.failing: dict[str, str] = {}
+        self.failing: dict[str, Failure] = {}
+        self._gaps: dict[TP, int] = {}
+        self._ends: dict[TP, int] = {}
+        self._durable: dict[TP, int] = {}
+        self._last_flush: float | None = None
         self._parked: dict[int, Shard] = {}
         self._loading: asyncio.Task[None] | None = None
         self._assignment = 0
         self._batches: list[Batch] = []
         self._records = 0
         self._held = False
+        self._take_seconds = 0.0
         self._wake = asyncio.Event()
         self._flushing = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
-    @property
-    def ready(self) -> bool:
-        """Whether every assigned shard is loaded and nothing outside is failing."""
-        return bool(self.assigned_shards) and not self.failing and self.assigned_shards <= self.shards.keys()
+    def not_ready(self) -> dict[str, str]:
+        """Why it is not ready (codes of `sinks.metrics.NOT_READY`, each with a line); nothing when it is.
+
+        Ready is: every assigned shard claimed and loaded, Kafka and ClickHouse within reach, lag under the bound.
+        """
+        reasons: dict[str, str] = {}
+        if not self.assigned_shards:
+            reasons["unassigned"] = "Kafka has assigned no partitions to this worker yet"
+        missing = sorted(self.assigned_shards - self.shards.keys())
+        if missing:
+            reasons["loading"] = f"{len(missing)} of {len(self.assigned_shards)} shards are not loaded: {missing}"
+        if self._gaps:
+            reasons["gap"] = "; ".join(
+                f"{tp.topic}[{tp.partition}] has lost {count} records" for tp, count in sorted(self._gaps.items())
+            )
+        for operation, failure in self.failing.items():
+            reasons.setdefault(failure.service, f"{operation}: {failure.message.strip()[:200]}")
+        lag = sum(self._lag().values())
+        if lag > self._ready_lag:
+            reasons["lag"] = f"{lag} records behind, more than {self._ready_lag} (SIXFOLD_READY_LAG)"
+        return reasons
+
+    def state(self) -> WorkerState:
+        """The worker as it is now, for its metrics."""
+        shards = self.shards.values()
+        state = WorkerState(
+            assigned=len(self.assigned_shards),
+            epochs={shard.number: shard.epoch for shard in shards},
+            lag={(self._role(tp.topic), tp.partition): lag for tp, lag in self._lag().items()},
+            gaps={(self._role(tp.topic), tp.partition): count for tp, count in self._gaps.items()},
+            nodes=sum(len(shard.nodes) for shard in shards),
+            dirty_nodes=self._dirty(),
+            rolling_rows=sum(len(shard.rolling) for shard in shards),
+            dirty_rolling_rows=sum(shard.rolling.dirty for shard in shards),
+            last_flush=self._last_flush,
+        )
+        if self._assignment:  # before that there is no consumer
+            delivery = self._delivery()
+            state.inflight_records, state.oldest_inflight_seconds = delivery.inflight, delivery.oldest_inflight
+            state.backpressure_seconds = delivery.stats.backpressure
+            state.undelivered_records, state.stale_acks = delivery.stats.undelivered, delivery.stats.stale_acks
+        return state
+
+    def _role(self, topic: str) -> str:
+        """A topic's name without the prefix of the installation."""
+        return {self._topics.events: "events", self._topics.documents: "documents"}.get(topic, "dead_letters")
+
+    def _lag(self) -> dict[TP, int]:
+        """Records in the log that the tables do not hold, by partition of the loaded shards."""
+        return {
+            tp: max(0, end - self._durable[tp])
+            for tp, end in self._ends.items()
+            if tp.partition in self.shards and tp in self._durable
+        }
 
     # -- life
 
     def start(self) -> None:
         """Start flushing and watching, on the running event loop."""
-        for loop in (self._flush_loop, self._watch_loop):
+        for loop in (self._flush_loop, self._watch_loop, self._ends_loop):
             self._tasks.append(asyncio.create_task(self._guarded(loop()), name=loop.__name__))
 
     async def stop(self) -> None:
-        """Stop both loops; what was read and not flushed will be read again."""
+        """Stop the loops; what was read and not flushed will be read again."""
         for task in (*self._tasks, *([self._loading] if self._loading else [])):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -136,6 +238,7 @@ class Worker:
     async def assigned(self, epoch: int, partitions: Collection[TP]) -> None:
         """Kafka gave us partitions: take their shards over, beside the rebalance."""
         self._change_owner()
+        self._metrics.rebalances.inc()
         self.assigned_shards = {tp.partition for tp in partitions}
         self._loading = asyncio.create_task(self._guarded(self._load(epoch)), name="load")
 
@@ -155,6 +258,7 @@ class Worker:
         self._assignment += 1
         self._parked.update(self.shards)
         self.shards.clear()
+        self._gaps.clear()
 
     async def _load(self, epoch: int) -> None:
         wanted = sorted(self.assigned_shards)
@@ -191,9 +295,10 @@ class Worker:
         await self._patiently("rules", lambda: self._store.use_rules(self._rules.hash, self._rules.content))
 
     async def _take_over(self, number: int) -> Shard | None:
+        began = time.perf_counter()
         try:
-            return await self._patiently(
-                f"shard {number}",
+            shard = await self._patiently(
+                "takeover",
                 lambda: take_over(
                     number,
                     self._partitions,
@@ -204,10 +309,22 @@ class Worker:
                     incarnation=self._incarnation,
                     max_future_us=self._max_future_us,
                 ),
+                f" of shard {number}",
             )
         except GapError as gap:
             logger.error("%s", gap)  # noqa: TRY400 - a line, not a trace
+            self._gaps[TP(gap.topic, gap.partition)] = gap.missing
             return None
+        for topic in (self._topics.events, self._topics.documents):
+            self._gaps.pop(TP(topic, number), None)
+        self._metrics.taken_over(time.perf_counter() - began)
+        self._note_durable(shard)
+        return shard
+
+    def _note_durable(self, shard: Shard) -> None:
+        """The tables hold what the shard has read so far."""
+        for topic, position in shard.positions.items():
+            self._durable[TP(topic, shard.number)] = position.offset
 
     async def _release(self, shard: Shard, epoch: int | None) -> None:
         offsets = {TP(topic, shard.number): position.offset for topic, position in shard.positions.items()}
@@ -221,6 +338,8 @@ class Worker:
             if not self.shards:
                 continue
             await self._check_rules()
+            async with self._flushing:
+                await self._patiently("claims", self._check_store)
             held = await self._patiently("claims", self._store.epochs)
             for number, shard in list(self.shards.items()):
                 if held.get(number, 0) > shard.epoch and self.shards.get(number) is shard:
@@ -231,8 +350,18 @@ class Worker:
             mine = {number: shard.epoch for number, shard in self.shards.items()}
             idle = idle + CLAIMS_SECONDS if mine != dropped else 0.0
             if idle >= IDLE_SECONDS:
-                await self._patiently("old generations", lambda mine=mine: self._store.drop_generations(mine))  # type: ignore[misc]  # mypy infers no type for a lambda with a default
+                await self._patiently("old_generations", lambda mine=mine: self._store.drop_generations(mine))  # type: ignore[misc]  # mypy infers no type for a lambda with a default
                 dropped, idle = mine, 0.0
+
+    async def _ends_loop(self) -> None:
+        """Look where the log ends, for the lag; it also tells whether Kafka is within reach."""
+        while True:
+            await asyncio.sleep(ENDS_SECONDS)
+            topics = (self._topics.events, self._topics.documents)
+            wanted = [TP(topic, number) for topic in topics for number in sorted(self.assigned_shards)]
+            if wanted:
+                bounds = await self._patiently("log_ends", lambda wanted=wanted: self._log.bounds(wanted))  # type: ignore[misc]  # mypy infers no type for a lambda with a default
+                self._ends = {tp: end for tp, (_, end) in bounds.items()}
 
     async def _claim_again(self, shard: Shard) -> None:
         assignment = self._assignment
@@ -257,13 +386,17 @@ class Worker:
         if batch.first > shard.positions[batch.tp.topic].offset:
             await self._check_missing(batch, shard.positions[batch.tp.topic].offset)
         records = batch.records
+        seconds = 0.0
         for start in range(0, len(records), SLICE):
+            began = time.perf_counter()
             shard.read(batch.tp.topic, records[start : start + SLICE])
+            seconds += time.perf_counter() - began
             self._records += SLICE
             await asyncio.sleep(0)
             if self.shards.get(shard.number) is not shard:
                 return
         self._batches.append(batch)
+        self._metrics.batch(len(records), seconds)
         if self._records >= self._flush_records:
             self._wake.set()
         if not self._held and self._dirty() > self._max_dirty:
@@ -290,7 +423,7 @@ class Worker:
     async def _flush_loop(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(self._flush_seconds):
+                async with asyncio.timeout(max(self._flush_seconds, REST * self._take_seconds)):
                     await self._wake.wait()
             except TimeoutError:
                 pass
@@ -303,37 +436,103 @@ class Worker:
             effects = Effects()
             moved = [shard for shard in self.shards.values() if shard.moved]
             if not moved:  # what these batches held was part of the last flush
-                for batch in batches:
-                    batch.ack()
+                self._acknowledge(batches)
                 return
             self._records = 0
+            began = time.perf_counter()
+            reached: dict[TP, int] = {}
+            self._take_seconds = 0.0
             for shard in moved:
+                taking = time.perf_counter()
                 effects.add(shard.take())
-            await self._patiently("flush", lambda: flush(effects, self._log, self._store))
-            for batch in batches:
-                batch.ack()
+                self._take_seconds += time.perf_counter() - taking
+                reached |= {TP(topic, shard.number): at.offset for topic, at in shard.positions.items()}
+                await asyncio.sleep(0)  # thousands of nodes may have been in hand: others have a turn in between
+            await self._patiently("flush", lambda: self._write(effects))
+            for shard in moved:
+                shard.written = shard.flush_number
+            self._acknowledge(batches)
+            self._durable.update(reached)
+            self._count(effects, time.perf_counter() - began)
             if self._held:
                 self._held = False
                 self._delivery().resume(self._all_partitions())
 
-    async def _patiently(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Try for ever, except where waiting does not help: a gap, and rules that others came after."""
+    async def _write(self, effects: Effects) -> None:
+        await self._check_store()
+        await flush(effects, self._log, self._store)
+
+    async def _check_store(self) -> None:
+        """What we wrote last must still be there: a store restored from a backup under a running worker is not ours.
+
+        Its nodes are older than those in memory; going on would write a manifest that skips the records in between.
+        A flush that failed half-way may have written its manifest.
+        """
+        ours = {number: shard.epoch for number, shard in self.shards.items()}
+        if not ours:
+            return
+        found = await self._store.flushes(ours)
+        for number, shard in self.shards.items():
+            if shard.epoch == ours.get(number) and found.get(number) not in (shard.written, shard.flush_number):
+                raise StoreWentBackError(number, shard.epoch, shard.written, found.get(number))
+
+    def _acknowledge(self, batches: Iterable[Batch]) -> None:
+        read: Counter[str] = Counter()
+        now = time.monotonic()
+        for batch in batches:
+            if batch.ack():
+                read[self._role(batch.tp.topic)] += batch.size
+                self._metrics.batch_ack_seconds.observe(now - batch.born)
+        for topic, records in read.items():
+            self._metrics.records(topic, records)
+
+    def _count(self, effects: Effects, seconds: float) -> None:
+        """Tell of a flush that is done: what it holds is visible from now on."""
+        self._last_flush = time.time()
+        metrics, tally = self._metrics, effects.tally
+        metrics.flushed(len(effects.nodes.get("nodes", ())), seconds)
+        for kind, times in tally.folded.items():
+            metrics.folded(kind, times, self._last_flush)
+        for kind, count in tally.forwarded.items():
+            metrics.forwarded(kind, count)
+        for reason, count in tally.rejected.items():
+            metrics.dead_letters(reason, count)
+        produced: dict[str, tuple[int, int]] = {}
+        for record in effects.outgoing:
+            records, size = produced.get(record.topic, (0, 0))
+            produced[record.topic] = (records + 1, size + len(record.value or b""))
+        for topic, (records, size) in produced.items():
+            metrics.produced(self._role(topic), records, size)
+
+    async def _patiently(self, operation: str, call: Callable[[], Awaitable[T]], subject: str = "") -> T:
+        """Try for ever, except where waiting does not help: a gap, and rules that others came after.
+
+        `operation` is one of `sinks.metrics.OPERATIONS`, `subject` what it works on, for the log.
+        """
         from sinks.clickhouse import RulesConflictError
+
+        what = f"{operation}{subject}"
 
         def failed(state: RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
-            self.failing[what] = str(error)
+            service = "kafka" if isinstance(error, KafkaError) else "clickhouse"
+            self.failing[what] = Failure(service, str(error))
+            self._metrics.retry(operation)
             logger.warning("%s failed, try %d: %s", what, state.attempt_number, str(error).strip()[:500])
 
-        final = (GapError, RulesConflictError)
-        async for attempt in AsyncRetrying(
-            retry=retry_if_not_exception_type(final),
-            wait=wait_random_exponential(multiplier=0.2, max=10),
-            after=failed,
-            reraise=True,
-        ):
-            with attempt:
-                result = await call()
+        final = (GapError, RulesConflictError, StoreWentBackError)
+        try:
+            async for attempt in AsyncRetrying(
+                retry=retry_if_not_exception_type(final),
+                wait=wait_random_exponential(multiplier=0.2, max=10),
+                after=failed,
+                reraise=True,
+            ):
+                with attempt:
+                    result = await call()
+        except BaseException:
+            self.failing.pop(what, None)  # nobody tries any more, so nothing would end it
+            raise
         if self.failing.pop(what, None):
             logger.info("%s works again", what)
         return result

@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Self
 
@@ -30,11 +31,16 @@ class StackError(Exception):
 
 
 class Ports(msgspec.Struct, frozen=True):
-    """TCP ports on 127.0.0.1; where one is wished for, 0 means any free one."""
+    """TCP ports on 127.0.0.1; where one is wished for, 0 means any free one.
+
+    `exporter` and `workers`, one port each, serve metrics.
+    """
 
     kafka: int = 0
     clickhouse: int = 0
     http: int = 0
+    exporter: int = 0
+    workers: tuple[int, ...] = ()
 
 
 class State(msgspec.Struct, frozen=True):
@@ -106,12 +112,17 @@ def choose_ports(wished: Ports, last: Ports) -> Ports:
     held: list[socket.socket] = []
     chosen = {}
     try:
-        for name in Ports.__struct_fields__:
-            chosen[name] = _port(name, getattr(wished, name), getattr(last, name), held)
+        for name in ("kafka", "clickhouse", "http", "exporter"):
+            how = f"--{name}-port (SIXFOLD_{name.upper()}_PORT), or 0 for any free one"
+            chosen[name] = _port(getattr(wished, name), getattr(last, name), how, held)
+        workers = tuple(
+            _port(port, before, "SIXFOLD_METRICS_PORT, or 0 for any free ones", held)
+            for port, before in zip(wished.workers, chain(last.workers, repeat(0)), strict=False)
+        )
     finally:
         for holder in held:
             holder.close()
-    return Ports(**chosen)
+    return Ports(**chosen, workers=workers)
 
 
 def write_settings(data: Path, settings: Mapping[str, str | int | float]) -> None:
@@ -132,7 +143,7 @@ def write_private(path: Path, content: bytes) -> None:
     draft.replace(path)
 
 
-def _port(name: str, wished: int, last: int, held: list[socket.socket]) -> int:
+def _port(wished: int, last: int, how: str, held: list[socket.socket]) -> int:
     for port in (wished,) if wished else (last, 0):
         listener = socket.socket()
         held.append(listener)
@@ -144,12 +155,9 @@ def _port(name: str, wished: int, last: int, held: list[socket.socket]) -> int:
             if not wished:
                 continue
             why = "is taken" if error.errno == errno.EADDRINUSE else f"cannot be used ({error.strerror})"
-            raise StackError(
-                f"port {port} {why}: choose another with --{name}-port (SIXFOLD_{name.upper()}_PORT), or 0 for "
-                "any free one"
-            ) from None
+            raise StackError(f"port {port} {why}: choose another with {how}") from None
         return int(listener.getsockname()[1])
-    raise StackError(f"no free port for --{name}-port on {HOST}")
+    raise StackError(f"no free port on {HOST}: choose one with {how}")
 
 
 def _secret() -> str:

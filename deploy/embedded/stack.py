@@ -21,7 +21,16 @@ import msgspec
 
 from deploy.embedded.broker import BrokerError, start_broker
 from deploy.embedded.child import Child
-from deploy.embedded.datadir import HOST, Lock, Ports, StackError, State, choose_ports, write_settings
+from deploy.embedded.datadir import (
+    HOST,
+    Lock,
+    Ports,
+    StackError,
+    State,
+    choose_ports,
+    write_private,
+    write_settings,
+)
 from deploy.embedded.ingest import Ingest
 from deploy.embedded.intake import Intake
 from deploy.embedded.journal import Journal
@@ -31,6 +40,7 @@ from stream.settings import Settings
 
 PARTITIONS = 8
 USER, READER, DATABASE = "sixfold", "sixfold_reader", "sixfold"
+TARGETS_FILE = "prometheus-targets.json"
 
 _CLICKHOUSE_START_SECONDS = 60.0
 _POLL_SECONDS = 0.1
@@ -66,7 +76,8 @@ class Stack:
         self.data = data.absolute()
         self.ready = False
         self.seconds = 0.0
-        self._wished = ports or Ports()
+        wished = ports or Ports()
+        self._wished = msgspec.structs.replace(wished, workers=(*wished.workers, *[0] * workers)[:workers])
         self._workers: list[Child | None] = [None] * workers
         self._say = say
         self._broker: Child | None = None
@@ -105,6 +116,13 @@ class Stack:
         """The processes that run now, by name: `broker`, `clickhouse`, `worker-1`, ..."""
         children = [self._broker, self._clickhouse, *self._workers]
         return {child.name: child.pid for child in children if child is not None and child.running}
+
+    def metrics(self) -> dict[str, str]:
+        """Where Prometheus scrapes, by name: `exporter`, `worker-1`, ..."""
+        ports = {f"worker-{number}": port for number, port in enumerate(self._ports.workers, 1)}
+        if ports:
+            ports["exporter"] = self._ports.exporter
+        return {name: f"{HOST}:{port}" for name, port in ports.items()}
 
     async def broken(self) -> None:
         """Wait until the stack cannot go on, then raise why."""
@@ -151,6 +169,36 @@ class Stack:
             loading.cancel()
             await self.broken()
         await loading
+        await asyncio.to_thread(self._write_targets)
+        if self._workers:
+            await self._export(opening)
+
+    async def _export(self, opening: AsyncExitStack) -> None:
+        """Serve the figures of the reports as metrics, as the user who may only read."""
+        from sinks.endpoint import EndpointError
+        from stream.exporting import exporting
+
+        url = f"http://{READER}:{self._state.reader_password}@{HOST}:{self._ports.clickhouse}/{DATABASE}"
+        settings = Settings(data=self.data, **{**self._addresses(), "clickhouse_url": url})
+        try:
+            running = await opening.enter_async_context(
+                exporting(settings, self._ports.exporter, lambda: self._incarnation)
+            )
+        except EndpointError as error:
+            raise StackError(str(error)) from None
+        running.work.add_done_callback(self._exporter_ended)
+
+    def _exporter_ended(self, work: "asyncio.Task[None]") -> None:
+        if not work.cancelled():
+            self._say(f"the exporter of the metrics ended: {work.exception()!r}")
+
+    def _write_targets(self) -> None:
+        """Name the processes that serve metrics in a file for Prometheus' `file_sd_configs`."""
+        targets = [
+            {"targets": [address], "labels": {"job": f"sixfold-{name.partition('-')[0]}", "process": name}}
+            for name, address in self.metrics().items()
+        ]
+        write_private(self.data / TARGETS_FILE, msgspec.json.format(msgspec.json.encode(targets)) + b"\n")
 
     async def _stop_workers(self) -> None:
         """Watch nothing any more, and let the workers flush."""
@@ -264,7 +312,7 @@ class Stack:
                 f"worker-{number + 1}",
                 [sys.executable, "-c", _WORKER],
                 self._log_file(f"worker-{number + 1}"),
-                self._environment(),
+                {**self._environment(), "SIXFOLD_METRICS_PORT": str(self._ports.workers[number])},
                 keep_open=[self._lock.fd],
             )
             if incarnation != self._incarnation or not self._broker_up.is_set():
@@ -298,6 +346,7 @@ class Stack:
         """The settings of this stack by name, as its file and its children get them."""
         return {
             "brokers": self._brokers,
+            "kafka_security_protocol": "PLAINTEXT",
             "clickhouse_url": f"http://{USER}:{self._state.password}@{HOST}:{self._ports.clickhouse}/{DATABASE}",
             "gateway_url": f"http://{HOST}:{self._ports.http}",
             "gateway_key": self._state.gateway_key,

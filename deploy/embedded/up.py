@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deploy.embedded.child import LOG_BYTES, LOGS_KEPT
 from deploy.embedded.datadir import SETTINGS_FILE, Ports, StackError
-from deploy.embedded.stack import DATABASE, READER, Stack
+from deploy.embedded.stack import DATABASE, READER, TARGETS_FILE, Stack
 from stream.settings import DATA
 
 __all__ = ["Options", "Stack", "StackError", "run"]
@@ -21,12 +21,17 @@ _STOPPED = 0
 
 @dataclass(frozen=True)
 class Options:
-    """The flags of `sixfold up`. A port of 0 is that of last time, else any free one."""
+    """The flags of `sixfold up`. A port of 0 is that of last time, else any free one.
+
+    `metrics_port` is that of the first worker's metrics, the others follow it.
+    """
 
     data: Path = DATA
     kafka_port: int = 0
     clickhouse_port: int = 0
     http_port: int = 0
+    exporter_port: int = 0
+    metrics_port: int = 0
     workers: int = 1
     json: bool = False
 
@@ -52,7 +57,9 @@ async def _run(options: Options) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     _log_to(options.data / "logs" / "up.log")
-    ports = Ports(options.kafka_port, options.clickhouse_port, options.http_port)
+    first = options.metrics_port
+    metrics = tuple(first + number if first else 0 for number in range(options.workers))
+    ports = Ports(options.kafka_port, options.clickhouse_port, options.http_port, options.exporter_port, metrics)
     try:
         async with Stack(options.data, ports, workers=options.workers, say=_say) as stack:
             sys.stdout.write(_as_json(stack) if options.json else _as_text(stack))
@@ -73,6 +80,8 @@ def _as_json(stack: Stack) -> str:
         "brokers": settings.brokers,
         "clickhouse_url": str(settings.clickhouse),
         "gateway_url": settings.gateway_url,
+        "metrics": stack.metrics(),
+        "prometheus_targets": str(stack.data / TARGETS_FILE),
         "pids": stack.pids(),
     }
     return json.dumps(facts) + "\n"
@@ -92,6 +101,8 @@ def _as_text(stack: Stack) -> str:
         f"  Events in   {settings.gateway_url}/events (sixfold import FILE, sixfold send)",
         f"  Kafka       {settings.brokers}, topic {settings.events_topic}",
         f"  ClickHouse  http://{at}, database {DATABASE}",
+        *[f"  Metrics     http://{address}/metrics ({name})" for name, address in stack.metrics().items()],
+        f"  Prometheus  file_sd_configs: {stack.data / TARGETS_FILE}",
         f"  Logs        {stack.data / 'logs'}",
         "",
         f"Connect to the reports, as {READER}, who may only read:",

@@ -165,6 +165,11 @@ CREATE TABLE IF NOT EXISTS dead_letters (
     message String, value_base64 String EPHEMERAL, value String DEFAULT base64Decode(value_base64)
 ) ENGINE = ReplacingMergeTree ORDER BY (topic, partition, offset);
 
+-- From which source events came, by the minute of their own time, and the greatest time in it. Grow-only.
+CREATE TABLE IF NOT EXISTS source_minutes (
+    source String, minute DateTime64(0, 'UTC'), last_us SimpleAggregateFunction(max, Int64)
+) ENGINE = AggregatingMergeTree ORDER BY (source, minute);
+
 -- Who owns a shard, and how far it is. `source_*`: the manifest that this epoch was loaded from.
 CREATE TABLE IF NOT EXISTS claims (
     shard UInt16, epoch UInt32, token String, worker String, claimed_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC')

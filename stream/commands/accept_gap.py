@@ -52,7 +52,7 @@ def accept_gap(
 
 async def _accept(settings: Settings, shard: int | None) -> list[dict[str, object]]:
     from sinks.client import connect
-    from stream.commands.kafka import open_log
+    from stream.kafka_access import open_log
     from stream.wait import MissingTopic, read_ends, read_standings
 
     client = connect(settings)

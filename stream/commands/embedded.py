@@ -15,6 +15,8 @@ def up(
     kafka_port: int | None = None,
     clickhouse_port: int | None = None,
     http_port: int | None = None,
+    exporter_port: int | None = None,
+    metrics_port: int | None = None,
     workers: int = 1,
     as_json: AsJson = False,
 ) -> int:
@@ -34,6 +36,10 @@ def up(
         Port of ClickHouse's HTTP interface, likewise.
     http_port
         Port that takes events in, likewise.
+    exporter_port
+        Port of the reports' figures as metrics for Prometheus, likewise.
+    metrics_port
+        Port of the first worker's own metrics, likewise; the other workers' follow it.
     workers
         How many workers share the shards.
     as_json
@@ -50,6 +56,8 @@ def up(
             kafka_port=settings.kafka_port if kafka_port is None else kafka_port,
             clickhouse_port=settings.clickhouse_port if clickhouse_port is None else clickhouse_port,
             http_port=settings.http_port if http_port is None else http_port,
+            exporter_port=(settings.exporter_port or 0) if exporter_port is None else exporter_port,
+            metrics_port=settings.metrics_port if metrics_port is None else metrics_port,
             workers=workers,
             json=as_json,
         )
@@ -103,6 +111,7 @@ def demo(
         settings.kafka_port if kafka_port is None else kafka_port,
         settings.clickhouse_port if clickhouse_port is None else clickhouse_port,
         settings.http_port if http_port is None else http_port,
+        settings.exporter_port or 0,
     )
     return run(Options(data=settings.data, events=events, seed=seed, end=end, once=once, ports=ports))
 

@@ -39,7 +39,7 @@ def migrate(*, as_json: AsJson = False) -> int:
 
 async def migrate_topics(settings: Settings) -> list[str]:
     """Create the topics that are missing; gives one line for each created."""
-    from stream.commands.kafka import open_log
+    from stream.kafka_access import open_log
 
     topics = {
         settings.events_topic: settings.partitions,

@@ -76,8 +76,8 @@ def _empty_stack(settings: Settings) -> list[str]:
 
 
 async def _reset(settings: Settings) -> list[str]:
-    from stream.commands.kafka import open_log
     from stream.commands.migrate import migrate_tables, migrate_topics
+    from stream.kafka_access import open_log
 
     async with open_log(settings) as log:
         await _refuse_while_workers_run(settings)

@@ -60,7 +60,7 @@ def status(*, as_json: AsJson = False) -> int:
 
 async def _read(settings: Settings) -> list[dict[str, Any]]:
     from sinks.client import connect
-    from stream.commands.kafka import open_log
+    from stream.kafka_access import open_log
     from stream.wait import MissingTopic, documents_behind, events_behind, read_ends, read_standings
 
     client = connect(settings)

@@ -31,7 +31,7 @@ def wait(*, timeout: Annotated[float | None, Parameter(validator=Number(gt=0))] 
 
 async def _wait(settings: Settings, timeout: float | None) -> int:  # noqa: ASYNC109 - a person's, with its own message
     from sinks.client import connect
-    from stream.commands.kafka import open_log
+    from stream.kafka_access import open_log
     from stream.wait import MissingTopic, wait_until_counted
 
     client = connect(settings)

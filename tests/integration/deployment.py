@@ -8,18 +8,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
+from pydantic import SecretStr
 
 from schemas import Rejected, decode
 from sinks.audit import AuditResult, audit
 from stream import batch
-from stream.log import Log, Outgoing, home_partition
+from stream.kafka_access import open_log
+from stream.log import Outgoing, home_partition
 from stream.reports import TABLES
 from stream.rules import Rules
 from stream.settings import Settings
@@ -64,12 +66,19 @@ class Deployment(AbstractContextManager["Deployment"]):
             flush_seconds=0.2,
             **settings,
         )
-        self._environment = {
+        self._environment: dict[str, str] = {}
+        self.environment(
+            {
+                name: value.get_secret_value() if isinstance(value, SecretStr) else value
+                for name, value in self.settings.model_dump(exclude_none=True, exclude_defaults=True).items()
+            }
+        )
+
+    def environment(self, settings: Mapping[str, Any]) -> None:
+        """Settings for what is started from now on, right or wrong ones, beside those from before."""
+        self._environment |= {
             f"SIXFOLD_{name.upper()}": json.dumps(value) if isinstance(value, dict) else str(value)
-            for name, value in {
-                **self.settings.model_dump(exclude_none=True, exclude_defaults=True),
-                "clickhouse_url": self.settings.clickhouse_url.get_secret_value(),
-            }.items()
+            for name, value in settings.items()
         }
 
     def __enter__(self) -> Self:
@@ -139,7 +148,7 @@ class Deployment(AbstractContextManager["Deployment"]):
         asyncio.run(self._produce(outgoing))
 
     async def _produce(self, outgoing: Sequence[Outgoing]) -> None:
-        async with await Log.open(self.settings.broker_list) as log:
+        async with open_log(self.settings) as log:
             await log.produce(outgoing)
 
     def read_so_far(self) -> int:

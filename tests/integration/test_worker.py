@@ -13,7 +13,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 
 from deploy.embedded.company import records
-from schemas import Reason
+from schemas import Reason, decode
 from stream.rules import Rules
 from tests.clickhouse import ClickHouseServer
 from tests.integration.deployment import PATIENCE_SECONDS, Broker, Deployment, assert_right
@@ -67,7 +67,6 @@ def test_two_workers_share_and_survive_a_kill_and_a_zombie(deployment: Deploymen
     assert_right(deployment, values)
 
 
-@pytest.mark.parametrize("broker", ["kafka"], indirect=True)
 def _bad() -> Iterator[tuple[bytes, Reason]]:
     """Malformed events of every reason in turn, each unlike the others."""
     for number in itertools.count():
@@ -220,3 +219,8 @@ def test_the_golden_figures_over_http(deployment: Deployment) -> None:
     ).result_rows
     assert bought[0][1] == 0.1
     assert bought[1][2] == 0.01
+    latest: dict[str, int] = {}
+    for event in (decode(value, None) for value in values):
+        latest[event.source] = max(event.time, latest.get(event.source, 0))
+    heard = client.query("SELECT source, toUnixTimestamp64Micro(last_event_time) FROM report_sources").result_rows
+    assert dict(heard) == latest

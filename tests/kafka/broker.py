@@ -6,6 +6,7 @@ failure that says what to do.
 
 import ctypes
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -16,6 +17,14 @@ import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Self
+
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parent.parent
@@ -143,13 +152,28 @@ class Process:
 
 
 class KafkaBroker(Process):
-    """Apache Kafka in KRaft mode; its data lives in `directory` and outlives `stop` and `kill`."""
+    """Apache Kafka in KRaft mode; its data lives in `directory` and outlives `stop` and `kill`.
+
+    `address` takes anybody; `secure_address` speaks TLS, with a certificate of the authority in `ca_file` for
+    localhost, and takes `user` with `password` by SCRAM-SHA-512.
+    """
+
+    user = "sixfold"
 
     def __init__(self, directory: Path, *, heap: str = "512m") -> None:
         super().__init__(directory)
         self.heap = heap
+        self.password = secrets.token_hex(8)
+        self.ca_file = directory / "ca.pem"
         self._jars = fetch_jars()
-        self._controller = free_port()
+        self._controller, self._secure = free_port(), free_port()
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(self.ca_file)
+        (directory / "server.pem").write_bytes(_pkcs8(authority.issue_cert("localhost")))
+
+    @property
+    def secure_address(self) -> str:
+        return f"localhost:{self._secure}"
 
     def wipe(self) -> None:
         """Stop it and delete its data: the next start is a new, empty cluster."""
@@ -160,12 +184,19 @@ class KafkaBroker(Process):
         settings = self.directory / "server.properties"
         data = self.directory / "data"
         text = (HERE / "server.properties").read_text()
-        for name, value in (("DATA", data), ("PORT", self.port), ("CONTROLLER", self._controller)):
+        for name, value in (
+            ("DATA", data),
+            ("DIRECTORY", self.directory),
+            ("PORT", self.port),
+            ("SECURE", self._secure),
+            ("CONTROLLER", self._controller),
+        ):
             text = text.replace(f"@{name}@", str(value))
         settings.write_text(text)
         java = [_tool("java"), f"-Dlog4j2.configurationFile={HERE / 'log4j2.yaml'}", "-cp", f"{self._jars}/*"]
         if not (data / "meta.properties").exists():
             format_data = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(settings)]
+            format_data += ["--add-scram", f"SCRAM-SHA-512=[name={self.user},password={self.password}]"]
             done = subprocess.run(
                 [*java, *format_data], capture_output=True, text=True, timeout=FORMAT_SECONDS, check=False
             )
@@ -217,6 +248,13 @@ def fetch_jars() -> Path:
         except OSError:  # another test run was faster
             shutil.rmtree(fetching)
     return jars
+
+
+def _pkcs8(certificate: trustme.LeafCert) -> bytes:
+    """Key and certificate chain in the one form of PEM that Kafka reads."""
+    key = load_pem_private_key(certificate.private_key_pem.bytes(), password=None)
+    plain = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return plain + b"".join(blob.bytes() for blob in certificate.cert_chain_pems)
 
 
 def _die_with_parent() -> None:

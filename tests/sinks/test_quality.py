@@ -171,3 +171,31 @@ def test_freshness_is_that_of_the_newest_rows_that_are_shown(database: Client) -
     found = database.query("SELECT * FROM report_freshness ORDER BY shard").result_rows
     read = event + timedelta(seconds=2.5)
     assert found == [(0, event, read, 2.5), (1, None, read, None)]
+
+
+def test_a_source_is_quiet_after_ten_of_its_usual_gaps(database: Client) -> None:
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+
+    def heard(source: str, *minutes_ago: float) -> list[dict[str, object]]:
+        instants = [now - timedelta(minutes=ago) for ago in minutes_ago]
+        return [
+            {
+                "source": source,
+                "minute": int(at.replace(second=0).timestamp()),
+                "last_us": round(at.timestamp() * 1e6),
+            }
+            for at in instants
+        ]
+
+    # the older half of the same minute was read later; what lies 28 days before the last event is not looked at
+    steady = [*heard("steady", 5, 10, 15, 25), *heard("steady", 4.75), *heard("steady", *range(41_000, 41_100))]
+    # ten gaps of five minutes are over; a median of an even number of gaps is the lower one
+    quiet = heard("quiet", 51, 56, 61, 161, 261)
+    insert(database, "source_minutes", [*steady, *quiet, *heard("once", 9_000)])
+    found = database.query("SELECT * FROM report_sources ORDER BY source").result_rows
+    naive = now.replace(tzinfo=None)
+    assert found == [
+        ("once", naive - timedelta(minutes=9_000), None, 0),
+        ("quiet", naive - timedelta(minutes=51), 300, 1),
+        ("steady", naive - timedelta(minutes=4.75), 300, 0),
+    ]
