@@ -87,6 +87,12 @@ def last_hour(team: str, count: float) -> dict[str, Values | None]:
     return {series("sixfold_kpi_calls_last_hour", dimension="team", member=team, name=team): count}
 
 
+def company(figure: str, window: str, value: float) -> dict[str, Values | None]:
+    """Make a figure of all together."""
+    labels = {"window": window, "dimension": "all", "member": "(all)", "name": "(all)"}
+    return {series(f"sixfold_kpi_{figure}", **labels): value}
+
+
 def missed(rep: str, inbound: float, both: float) -> dict[str, Values | None]:
     """Unanswered calls of a rep since the last answered one."""
     labels = {"dimension": "rep", "member": rep, "name": REPS[rep][0]}
@@ -171,8 +177,7 @@ def healthy() -> dict[str, Values | None]:
             world |= calls(member, window, 200, 160)
         for member in CAMPAIGNS:
             world |= campaign(member, window, spend=5000, leads=40, roas_ratio=5, roi_ratio=0.5, cpa=100)
-        world[series("sixfold_kpi_unattributed_revenue_ratio", window=window, dimension="all")] = 0.2
-        world[series("sixfold_kpi_revenue", window=window, dimension="all", member="(all)", name="(all)")] = 50000
+        world |= {**company("unattributed_revenue_ratio", window, 0.2), **company("revenue", window, 50000)}
     for rep, (name, team) in REPS.items():
         world[series("sixfold_kpi_rep_info", member=rep, name=name, team=team)] = 1
         world |= missed(rep, 1, 9)
@@ -387,10 +392,7 @@ CASES: dict[str, Case] = {
         volume={**target("leads", "company", "company", 0, None), "sixfold_kpi_month_elapsed_ratio": 0.29},
     ),
     "SixfoldUnattributedRevenueHigh": Case(
-        fires={
-            series("sixfold_kpi_unattributed_revenue_ratio", window="30d", dimension="all"): 0.21,
-            series("sixfold_kpi_revenue", window="30d", dimension="all", member="(all)", name="(all)"): 10000,
-        },
+        fires={**company("unattributed_revenue_ratio", "30d", 0.21), **company("revenue", "30d", 10000)},
         labels={"window": "30d", **_WARNING, **_DATA},
         summary="21% of the revenue has no known origin",
         description=(
@@ -398,11 +400,8 @@ CASES: dict[str, Case] = {
             "Every figure by channel and campaign lacks it."
         ),
         page="/channel_attribution",
-        under={series("sixfold_kpi_unattributed_revenue_ratio", window="7d", dimension="all"): 0.9},
-        volume={
-            series("sixfold_kpi_unattributed_revenue_ratio", window="30d", dimension="all"): 0.9,
-            series("sixfold_kpi_revenue", window="30d", dimension="all", member="(all)", name="(all)"): 9999,
-        },
+        under=company("unattributed_revenue_ratio", "7d", 0.9),
+        volume={**company("unattributed_revenue_ratio", "30d", 0.9), **company("revenue", "30d", 9999)},
     ),
     "SixfoldSourceQuiet": Case(
         fires=source("pbx-1", 1, 130),
