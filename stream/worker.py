@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from typing import NamedTuple, Protocol, TypeVar
 
 from aiokafka.errors import KafkaError
-from tenacity import AsyncRetrying, RetryCallState, retry_if_not_exception_type, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
 from sinks.metrics import WorkerMetrics, WorkerState
 from stream.claim import GapError, Log, Store, take_over
@@ -523,7 +523,8 @@ class Worker:
         final = (GapError, RulesConflictError, StoreWentBackError)
         try:
             async for attempt in AsyncRetrying(
-                retry=retry_if_not_exception_type(final),
+                # a cancellation is no failure: whoever tries again after one cannot be stopped
+                retry=retry_if_exception(lambda error: isinstance(error, Exception) and not isinstance(error, final)),
                 wait=wait_random_exponential(multiplier=0.2, max=10),
                 after=failed,
                 reraise=True,
