@@ -245,7 +245,7 @@ CASES: dict[str, Case] = {
             "Team North answered 48% of its 50 calls (today); it should be 50% at least. "
             "Who calls back in vain goes to somebody else."
         ),
-        page="/calls?team=North",
+        page="/report/calls?period=7d&team=North",
         under=calls("North", "today", 50, 25),
         volume=calls("North", "today", 29, 1),
     ),
@@ -254,7 +254,7 @@ CASES: dict[str, Case] = {
         labels=rep_labels("N1", "7d", **_INFO, **_SALES),
         summary="Ida answers 36% of the calls",
         description="Ida (team North) answered 36% of 25 calls (7d); it should be 40% at least.",
-        page="/calls?team=North",
+        page="/report/calls?period=7d&rep_id=N1",
         under=calls("N1", "7d", 25, 10),
         volume=calls("N1", "7d", 24, 1),
     ),
@@ -263,7 +263,7 @@ CASES: dict[str, Case] = {
         labels=team_labels("Key accounts", "7d", **_INFO, **_SALES),
         summary="Team Key accounts answers 68% of its calls, less than the benchmark",
         description="Team Key accounts answered 68% of its calls (7d); the benchmark is 75%.",
-        page="/calls?team=Key+accounts",
+        page="/report/calls?period=7d&team=Key+accounts",
         under=calls("Key accounts", "7d", 50, 35),
         volume=calls("Key accounts", "7d", 49, 30),
     ),
@@ -272,7 +272,7 @@ CASES: dict[str, Case] = {
         labels=rep_labels("S1", "30d", **_INFO, **_SALES),
         summary="Lea answers 64% of the calls, less than the benchmark",
         description="Lea (team South) answered 64% of the calls (30d); the benchmark is 75%.",
-        page="/calls?team=South",
+        page="/report/calls?period=30d&rep_id=S1",
         under=calls("S1", "30d", 50, 33),
         volume=calls("S1", "30d", 49, 30),
     ),
@@ -283,7 +283,7 @@ CASES: dict[str, Case] = {
         description=(
             "The last 5 calls of Ida (team North) were not answered. The phone may be off, or nobody stands in."
         ),
-        page="/calls?team=North",
+        page="/report/calls?period=7d&rep_id=N1",
         under=missed("N1", 4, 20),
         volume={**missed("N1", 5, 5), **calls("N1", "today", 0, 0)},  # of last week
     ),
@@ -292,7 +292,7 @@ CASES: dict[str, Case] = {
         labels=team_labels("South", "7d", **_INFO, **_SALES),
         summary="An average call of team South lasts 44s",
         description="Answered calls of team South last 44s on average (7d); between 45s and 15m 0s is usual.",
-        page="/calls?team=South",
+        page="/report/calls?period=7d&team=South",
         under=calls("South", "7d", 40, 30, talk=45),
         volume=calls("South", "7d", 30, 29, talk=10),
     ),
@@ -304,7 +304,7 @@ CASES: dict[str, Case] = {
             "It is working time, and no call of team North was logged in the last 60 minutes. "
             "Either nobody calls, or the telephone system does not tell us."
         ),
-        page="/calls?team=North",
+        page="/report/calls?period=7d&team=North",
         under=last_hour("North", 1),
         volume={**last_hour("North", 0), **calls("North", "7d", 99, 80)},
     ),
@@ -316,7 +316,7 @@ CASES: dict[str, Case] = {
             "Each unit of money spent on Spring sale brought back 0.99 (30d), of 1000 USD in all; "
             "1.00 is the least it should."
         ),
-        page="/profitability?campaign=spring-sale",
+        page="/report/profitability?period=30d&campaign_id=spring-sale",
         under=campaign("spring-sale", "30d", spend=1000, roas_ratio=1),
         volume=campaign("spring-sale", "30d", spend=999.99, roas_ratio=0.1),
     ),
@@ -328,7 +328,7 @@ CASES: dict[str, Case] = {
             "After the cost of what was sold, Spring sale returned -1% of what was put in (30d), "
             "on a spend of 1000 USD; 0% is the least it should. Below 0% it loses money."
         ),
-        page="/profitability?campaign=spring-sale",
+        page="/report/profitability?period=30d&campaign_id=spring-sale",
         under=campaign("spring-sale", "30d", spend=1000, roi_ratio=0),
         volume=campaign("spring-sale", "30d", spend=999.99, roi_ratio=-0.9),
     ),
@@ -337,7 +337,7 @@ CASES: dict[str, Case] = {
         labels=campaign_labels(QUOTED, "30d", **_WARNING, **_MARKETING),
         summary="A customer from Breaks things costs 400 USD",
         description="Breaks things spends 400 USD for each customer won (30d); the target is 400.",
-        page="/profitability?campaign=O%27Neil+%2250%25%22",
+        page="/report/profitability?period=30d&campaign_id=O%27Neil+%2250%25%22",
         under=campaign(QUOTED, "30d", spend=1000, cpa=400),
         volume=campaign(QUOTED, "30d", spend=999, cpa=900),
     ),
@@ -349,7 +349,7 @@ CASES: dict[str, Case] = {
             "250 USD were spent on IT managers (7d), and not one lead is known of it. "
             "Either it does not work, or its links carry another campaign."
         ),
-        page="/profitability?campaign=it-managers",
+        page="/report/profitability?period=7d&campaign_id=it-managers",
         under=campaign("it-managers", "7d", spend=250, leads=1),
         volume=campaign("it-managers", "7d", spend=249.99, leads=0),
     ),
@@ -358,7 +358,7 @@ CASES: dict[str, Case] = {
         labels=campaign_labels("spring-sale", "mtd", **_WARNING, **_MARKETING),
         summary="Spring sale has used 80% of its budget",
         description="This month's spend on Spring sale is 80% of its budget, and 64% of the month has gone by.",
-        page="/profitability?campaign=spring-sale",
+        page="/report/profitability?period=month&campaign_id=spring-sale",
         under={**budget("spring-sale", "mtd", 0.8), "sixfold_kpi_month_elapsed_ratio": 0.67},
         volume=budget("spring-sale", "mtd", 0.79),
     ),
@@ -367,7 +367,7 @@ CASES: dict[str, Case] = {
         labels=campaign_labels("spring-sale", "all_time", **_INFO, **_MARKETING),
         summary="Spring sale has used 90% of its whole budget",
         description="All spend on Spring sale so far is 90% of its budget. End it, or give it more.",
-        page="/profitability?campaign=spring-sale",
+        page="/report/profitability?period=all&campaign_id=spring-sale",
         under=budget("spring-sale", "all_time", 0.899),
     ),
     "SixfoldForecastBelowTarget": Case(
@@ -399,7 +399,7 @@ CASES: dict[str, Case] = {
             "21% of the revenue (30d) belongs to deals without a known lead and without a campaign. "
             "Every figure by channel and campaign lacks it."
         ),
-        page="/channel_attribution",
+        page="/report/channel_attribution?period=30d",
         under=company("unattributed_revenue_ratio", "7d", 0.9),
         volume={**company("unattributed_revenue_ratio", "30d", 0.9), **company("revenue", "30d", 9999)},
     ),
@@ -411,7 +411,7 @@ CASES: dict[str, Case] = {
             "The last event from pbx-1 is 2h 10m 0s old, more than ten times the usual gap. "
             "Reports that live from it stand still."
         ),
-        page="/sources",
+        page="/quality",
         under=source("pbx-1", 0, 300),
         volume=source("pbx-1", 1, 119),
     ),
@@ -461,7 +461,7 @@ CASES: dict[str, Case] = {
         labels={"severity": "critical", **_OPERATION, "figures": "untrusted"},
         summary="The figures are 20m 0s old",
         description="Reports show what was known 20m 0s ago. Nothing is lost: what came since waits in Kafka.",
-        page="/freshness",
+        page="/quality",
         under={series("sixfold_report_as_of_seconds", report="report_calls"): "0+60x75 4500x30"},
     ),
     "SixfoldFreshnessSlow": Case(
@@ -472,7 +472,7 @@ CASES: dict[str, Case] = {
             "Half of the events of the last 10 minutes became visible later than 5m 6s after they happened. "
             "An import of old events does that; otherwise a source sends late, or the worker is behind."
         ),
-        page="/freshness",
+        page="/quality",
         under=freshness(501, 499),
         volume=freshness(0, 9),
     ),
@@ -484,7 +484,7 @@ CASES: dict[str, Case] = {
             "50001 records wait in Kafka for the workers, for ten minutes and more: "
             "there are too few workers, or they are held up."
         ),
-        page="/freshness",
+        page="/quality",
         under={series("sixfold_lag_records", topic="events", partition="1"): 19999},
     ),
     "SixfoldGap": Case(
@@ -495,7 +495,7 @@ CASES: dict[str, Case] = {
             "1 records of events, partition 0, went with Kafka's retention before a worker read them. "
             "Its shard waits until somebody decides."
         ),
-        page="/freshness",
+        page="/quality",
         under={},
     ),
     "SixfoldNotReady": Case(
@@ -507,7 +507,7 @@ CASES: dict[str, Case] = {
         labels={"job": "sixfold-worker", "instance": "w1:9101", "severity": "critical", **_OPERATION},
         summary="sixfold-worker w1:9101 is not ready",
         description="sixfold-worker w1:9101 runs and is not ready: clickhouse stale.",
-        page="/freshness",
+        page="/quality",
         under={series("sixfold_ready", job="sixfold-worker", instance="w1:9101"): "1x86 0x30"},  # for 3 minutes
     ),
     "SixfoldDown": Case(
@@ -515,7 +515,7 @@ CASES: dict[str, Case] = {
         labels={"job": "sixfold-worker", "instance": "w1:9101", "severity": "critical", **_OPERATION},
         summary="sixfold-worker w1:9101 does not answer",
         description=("Prometheus cannot read the metrics of sixfold-worker w1:9101: it is down, or there is none."),
-        page="/freshness",
+        page="/quality",
         under={series("up", job="sixfold-worker", instance="w1:9101"): "1x86 0x30"},
     ),
     "SixfoldExporterStale": Case(
@@ -526,7 +526,7 @@ CASES: dict[str, Case] = {
             "The figures of calls could not be read from ClickHouse and are withdrawn. "
             "Until they are back no alert is raised from them."
         ),
-        page="/freshness",
+        page="/quality",
         under={series("sixfold_exporter_query_up", query="calls"): "1x81 0x30"},
     ),
     "SixfoldAuditDifferences": Case(
