@@ -59,8 +59,9 @@ def _matchers(labels: Mapping[str, str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Quote a text; JSON's escapes mean the same in PromQL and YAML."""
-    return json.dumps(text, ensure_ascii=False)
+    """Quote a text as both PromQL and YAML read it; what cannot be printed is escaped."""
+    quoted = json.dumps(text, ensure_ascii=False)
+    return "".join(each if each.isprintable() else f"\\U{ord(each):08x}" for each in quoted)
 
 
 def _text(value: float) -> str:

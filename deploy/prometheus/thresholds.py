@@ -1,236 +1,34 @@
 """The thresholds file: when alerts fire, in words that a marketer can edit.
 
-`SECTIONS` says which keys there are, what values they take, and which series a limit is made for. Every scalar of the
-file is read as its text, so that YAML's own ideas of `off`, `17:00` and `042` do not get in the way.
+Every scalar of the file is read as its text, so that YAML's own ideas of `off`, `17:00` and `042` do not get in the
+way; `sections.py` says what may stand where.
 """
 
 import difflib
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
-from math import nan
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import yaml
 
-__all__ = ["SECTIONS", "SHIPPED", "Limit", "Section", "Thresholds", "ThresholdsError", "read_thresholds"]
+from deploy.prometheus.sections import SECTIONS, Section
+from deploy.prometheus.values import OFF, Kind
+
+__all__ = ["SHIPPED", "Exempt", "Limit", "Thresholds", "ThresholdsError", "read_thresholds"]
 
 SHIPPED = Path(__file__).with_name("thresholds.yml")
-OFF = nan
-"""Compared with it everything is false: the alert does not fire."""
 
 _DEEPEST = 6
-_MOST_SHARE = 100
-_HOURS = 24
-_PLAIN = re.compile(r"-?[0-9]+(\.[0-9]+)?")
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_SECONDS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_HALF = re.compile("[\ud800-\udfff]")
+"""Surrogates, which YAML's escapes can make and UTF-8 cannot write."""
 _LINK = re.compile(r"https?://[^\s\"'<>{}\\]+")
 
 
 class ThresholdsError(Exception):
     """Thresholds that cannot be used: a line for each fault, with file, line and key."""
-
-
-Kind = Callable[[str], float]
-
-
-def _number(text: str, problem: str) -> Decimal:
-    if not _PLAIN.fullmatch(text):
-        raise ValueError(problem)
-    return Decimal(text)
-
-
-def _percent(text: str, problem: str) -> Decimal:
-    """Read `60%` or `0.6` as a number of hundredths."""
-    if text.endswith("%"):
-        return _number(text.removesuffix("%").rstrip(), problem)
-    return _number(text, problem) * 100
-
-
-def share(text: str) -> float:
-    """Read a part of a whole: 60% or 0.6."""
-    problem = "must be a share from 0% to 100%, such as 60% or 0.6"
-    hundredths = _percent(text, problem)
-    if not 0 <= hundredths <= _MOST_SHARE:
-        raise ValueError(problem)
-    return float(hundredths / 100)
-
-
-def rate(text: str) -> float:
-    """Read a return, which may be a loss: -20% or -0.2."""
-    problem = "must be a rate from -100%, such as 0%, -20% or 1.5"
-    hundredths = _percent(text, problem)
-    if hundredths < -_MOST_SHARE:
-        raise ValueError(problem)
-    return float(hundredths / 100)
-
-
-def factor(text: str) -> float:
-    """Read how many times: 1.5 or 150%."""
-    problem = "must be 0 or more, such as 1.5 or 150%"
-    hundredths = _percent(text, problem)
-    if hundredths < 0:
-        raise ValueError(problem)
-    return float(hundredths / 100)
-
-
-def money(text: str) -> float:
-    """Read an amount in the reporting currency."""
-    problem = "must be an amount of 0 or more without separators and currency, such as 1000 or 49.50"
-    amount = _number(text, problem)
-    if amount < 0:
-        raise ValueError(problem)
-    return float(amount)
-
-
-def count(text: str) -> float:
-    """Read a whole number of things."""
-    if not text.isascii() or not text.isdigit():
-        raise ValueError("must be a whole number, such as 20")
-    return int(text)
-
-
-def duration(text: str) -> float:
-    """Read a length of time; gives seconds."""
-    number, unit = text[:-1], text[-1:]
-    if unit not in _SECONDS or not number.isascii() or not number.isdigit():
-        raise ValueError("must be a duration: a whole number with s, m, h or d, such as 90s, 15m, 4h or 2d")
-    return int(number) * _SECONDS[unit]
-
-
-def clock(text: str) -> float:
-    """Read a time of day; gives hours."""
-    match = re.fullmatch(r"([0-9]{1,2}):([0-5][0-9])", text)
-    hours = int(match[1]) + int(match[2]) / 60 if match else nan
-    if not hours <= _HOURS:
-        raise ValueError("must be a time of day from 00:00 to 24:00, such as 09:00")
-    return hours
-
-
-def days(text: str) -> float:
-    """Read days of the week; gives a bit for each, Monday the lowest."""
-    mask = 0
-    for part in text.lower().replace(",", " ").split():
-        first, _, last = part.partition("-")
-        if first not in _DAYS or (last or first) not in _DAYS:
-            mask = 0
-            break
-        begin, end = _DAYS.index(first), _DAYS.index(last or first)
-        for day in range(begin, end + 1 if begin <= end else end + 8):
-            mask |= 1 << day % 7
-    if not mask:
-        raise ValueError("must be days of the week, such as mon-fri or mon, wed, fri")
-    return mask
-
-
-def any_of(*names: str) -> Callable[[str], str]:
-    """Make the reader of an option that is one of these words."""
-
-    def option(text: str) -> str:
-        if text not in names:
-            raise ValueError(f"must be {', '.join(names[:-1])}{' or ' if len(names) > 1 else ''}{names[-1]}")
-        return text
-
-    return option
-
-
-def direction(text: str) -> str:
-    """Read which calls: gives the label's value."""
-    return "inbound" if any_of("inbound", "all")(text) == "inbound" else "(all)"
-
-
-@dataclass(frozen=True)
-class Section:
-    """One entry of the file: an alert's limits, and what they are made for.
-
-    `known` is a recorded series with value 1 for each that the limits apply to, '' for a limit of all together;
-    `where` selects some of them. An option's value stands in a label of its own, of the limit (and of the known
-    series if it is `window`). `exceptions` gives the labels of a member of each kind, the narrowest kind first.
-    """
-
-    limits: Mapping[str, Kind]
-    known: str = ""
-    where: Mapping[str, str] = field(default_factory=dict)
-    options: Mapping[str, Callable[[str], str]] = field(default_factory=dict)
-    exceptions: Mapping[str, Callable[[str], Mapping[str, str]]] = field(default_factory=dict)
-    ordered: tuple[str, str] | None = None
-    """Two limits of which the first must be less."""
-    never_off: bool = False
-
-
-def _label(name: str, **others: str) -> Callable[[str], Mapping[str, str]]:
-    return lambda member: {**others, name: member}
-
-
-_WINDOW = {"window": any_of("today", "7d", "30d", "mtd")}
-_LONG_WINDOW = {"window": any_of("7d", "30d")}
-_TEAMS = {"teams": _label("team")}
-_REPS = {"reps": _label("member", dimension="rep"), **_TEAMS}
-_CAMPAIGNS = {"campaigns": _label("member")}
-_SCOPES = {"scopes": _label("scope")}
-_CALLS, _CALLERS, _SPENDERS = "sixfold:known:calls", "sixfold:known:callers", "sixfold:known:campaigns"
-_BUDGETS, _TARGETS = "sixfold:known:budgets", "sixfold:known:targets"
-_TEAM, _REP = {"dimension": "team"}, {"dimension": "rep"}
-
-SECTIONS: Mapping[str, Mapping[str, Section]] = {
-    "calls": {
-        "team_answer_rate": Section({"below": share, "min_calls": count}, _CALLS, _TEAM, _WINDOW, _TEAMS),
-        "rep_answer_rate": Section({"below": share, "min_calls": count}, _CALLS, _REP, _WINDOW, _REPS),
-        "team_benchmark": Section({"margin": share, "min_calls": count}, _CALLS, _TEAM, _WINDOW, _TEAMS),
-        "rep_benchmark": Section({"margin": share, "min_calls": count}, _CALLS, _REP, _WINDOW, _REPS),
-        "missed_in_a_row": Section({"calls": count}, _CALLERS, _REP, {"direction": direction}, _REPS),
-        "talk_time": Section(
-            {"shortest": duration, "longest": duration, "min_answered": count},
-            _CALLS,
-            {},
-            _WINDOW,
-            _REPS,
-            ordered=("shortest", "longest"),
-        ),
-        "no_calls": Section(
-            {"from": clock, "until": clock, "days": days, "min_calls": count},
-            _CALLERS,
-            _TEAM,
-            {},
-            _TEAMS,
-            ordered=("from", "until"),
-        ),
-    },
-    "campaigns": {
-        "roas": Section({"below": factor, "min_spend": money}, _SPENDERS, {}, _LONG_WINDOW, _CAMPAIGNS),
-        "roi": Section({"below": rate, "min_spend": money}, _SPENDERS, {}, _LONG_WINDOW, _CAMPAIGNS),
-        "cpa": Section({"above": money, "min_spend": money}, _SPENDERS, {}, _LONG_WINDOW, _CAMPAIGNS),
-        "spend_without_leads": Section({"min_spend": money}, _SPENDERS, {}, _WINDOW, _CAMPAIGNS),
-        "monthly_budget": Section({"used": factor, "ahead": share}, _BUDGETS, {"window": "mtd"}, {}, _CAMPAIGNS),
-        "whole_budget": Section({"used": factor}, _BUDGETS, {"window": "all_time"}, {}, _CAMPAIGNS),
-    },
-    "pipeline": {
-        "forecast": Section({"below": factor, "after": share}, _TARGETS, {"metric": "revenue"}, {}, _SCOPES),
-        "target_pace": Section({"below": factor, "after": share}, _TARGETS, {}, {}, _SCOPES),
-    },
-    "data": {
-        "unattributed_revenue": Section({"above": share, "min_revenue": money}, options=_WINDOW),
-        "quiet_source": Section(
-            {"at_least": duration}, "sixfold:known:sources", exceptions={"sources": _label("source")}
-        ),
-        "dead_letters": Section({"above": count}, "sixfold:known:reasons", exceptions={"reasons": _label("reason")}),
-        "rejected_events": Section({"above": share, "min_events": count}),
-        "quality": Section(
-            {"above": share, "min_failing": count}, "sixfold:known:checks", exceptions={"checks": _label("check")}
-        ),
-    },
-    "operation": {
-        "figures_age": Section({"": duration}, never_off=True),  # without it no rule would have figures
-        "freshness": Section({"above": duration, "min_events": count}),
-        "lag_records": Section({"": count}),
-        "audit_age": Section({"": duration}),
-    },
-}
-"""Every section of the file; the key '' is a limit that stands in the place of a whole entry."""
 
 
 class Limit(NamedTuple):
@@ -247,11 +45,20 @@ class Limit(NamedTuple):
     exceptions: Sequence[tuple[Mapping[str, str], float]]
 
 
+class Exempt(NamedTuple):
+    """A member that has an exception: `teams`, `North`, and `FILE:LINE: KEY` of where it stands."""
+
+    kind: str
+    member: str
+    place: str
+
+
 @dataclass(frozen=True)
 class Thresholds:
     """What a file says: every limit, and what comes before the links. `missing`: keys taken from the shipped file."""
 
     limits: Sequence[Limit]
+    exempt: Sequence[Exempt]
     runbooks: str
     page: str
     missing: Sequence[str]
@@ -294,6 +101,8 @@ def _entry(path: Path, node: yaml.Node, depth: int) -> _Entry:
     if depth > _DEEPEST:
         raise ThresholdsError(f"{path}:{line}: is nested too deep; see the shipped file")
     if isinstance(node, yaml.ScalarNode):
+        if _HALF.search(node.value):
+            raise ThresholdsError(f"{path}:{line}: half a character stands here; write it as it is")
         return _Entry(line, node.value.strip(), {})
     if isinstance(node, yaml.SequenceNode):  # a list is as good as its words with commas
         parts = [_entry(path, part, depth + 1) for part in node.value]
@@ -302,6 +111,8 @@ def _entry(path: Path, node: yaml.Node, depth: int) -> _Entry:
     for name, value in node.value:
         if not isinstance(name, yaml.ScalarNode):
             raise ThresholdsError(f"{path}:{name.start_mark.line + 1}: a key must be a word; put it in quotes")
+        if _HALF.search(name.value):
+            raise ThresholdsError(f"{path}:{name.start_mark.line + 1}: half a character stands here; write it as it is")
         if name.value in members:
             raise ThresholdsError(f"{path}:{name.start_mark.line + 1}: {name.value} stands here twice; remove one")
         members[name.value] = _entry(path, value, depth + 1)
@@ -315,6 +126,7 @@ class _Reader:
         self._path = path
         self.faults: list[str] = []
         self._missing: list[str] = []
+        self._exempt: list[Exempt] = []
 
     def read(self, given: _Entry, shipped: _Entry) -> Thresholds:
         areas = self._members(given, "", [*SECTIONS, "links"])
@@ -328,7 +140,7 @@ class _Reader:
                     self._missing.append(key)
                 limits += self._limits(entries.get(name, default), default, section, key, name)
         links = self._members(areas["links"], "links", ["runbooks", "page"]) if "links" in areas else {}
-        return Thresholds(limits, self._link(links, "runbooks"), self._link(links, "page"), self._missing)
+        return Thresholds(limits, self._exempt, self._link(links, "runbooks"), self._link(links, "page"), self._missing)
 
     def _limits(self, entry: _Entry, default: _Entry, section: Section, key: str, name: str) -> Iterator[Limit]:
         if "" in section.limits:
@@ -367,6 +179,7 @@ class _Reader:
                 continue
             for member, entry in self._members(found, f"{key}.{kind}", None).items():
                 inner = f"{key}.{kind}.{member}"
+                self._exempt.append(Exempt(kind, member, f"{self._path}:{entry.line}: {inner}"))
                 if entry.text == "off":
                     yield labels(member), dict.fromkeys(section.limits, OFF)
                     continue

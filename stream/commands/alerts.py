@@ -1,13 +1,18 @@
 """`sixfold alerts`."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
 from rich.text import Text
 
 from stream.commands.exits import NEGATIVE, OK, REFUSED, CommandError
 from stream.commands.output import AsJson, Rows, stderr, stdout, table_of, write_json
+from stream.settings import Settings
+
+if TYPE_CHECKING:
+    from deploy.prometheus.thresholds import Thresholds
 
 app = App(
     name="alerts",
@@ -16,14 +21,21 @@ app = App(
 
 
 @app.command
-def render(directory: Path, /, *, check: Annotated[bool, Parameter(negative="")] = False) -> int:
+def render(
+    directory: Path,
+    /,
+    *,
+    check: Annotated[bool, Parameter(negative="")] = False,
+    names: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
     """Write the rules for Prometheus, with the thresholds of DIRECTORY/thresholds.yml in them.
 
     The first time it puts the thresholds there, and samples of prometheus.yml and alertmanager.yml; it never replaces
     these three. Edit thresholds.yml, run it again, and let Prometheus reload. A wrong value is refused with a line
     that names its key, and nothing is written.
 
-    Examples: `sixfold alerts render /etc/prometheus/sixfold`, `sixfold alerts render prometheus --check`
+    Examples: `sixfold alerts render /etc/prometheus/sixfold`, `sixfold alerts render prometheus --check`,
+    `sixfold alerts render prometheus --names`
 
     Parameters
     ----------
@@ -31,6 +43,8 @@ def render(directory: Path, /, *, check: Annotated[bool, Parameter(negative="")]
         Where the files are, or are to be.
     check
         Write nothing; exit code 1 when a file is missing or not what the thresholds make it.
+    names
+        Ask ClickHouse whether the teams, reps, campaigns, ... with exceptions are there; exit code 1 when one is not.
 
     """
     from deploy.prometheus.render import write
@@ -50,7 +64,18 @@ def render(directory: Path, /, *, check: Annotated[bool, Parameter(negative="")]
         stdout().print(Text(f"{'not current: ' if check else 'wrote '}{path}"))
     if not changed:
         stdout().print(Text("all rules are current"))
-    return NEGATIVE if check and changed else OK
+    unknown = list(_unknown(thresholds)) if names else []
+    for line in unknown:
+        stderr().print(Text(f"sixfold: {line}"))
+    return NEGATIVE if unknown or (check and changed) else OK
+
+
+def _unknown(thresholds: "Thresholds") -> Iterator[str]:
+    from deploy.prometheus.names import unknown_names
+    from sinks.client import connect
+
+    with connect(Settings()) as client:
+        yield from unknown_names(client, thresholds)
 
 
 @app.command(name="list")

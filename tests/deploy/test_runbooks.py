@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 
 from deploy.embedded.company import events
 from deploy.prometheus.alerts import alerts
-from deploy.prometheus.thresholds import SECTIONS
+from deploy.prometheus.sections import SECTIONS
 from sinks.migrate import ViewSettings, migrate
 from stream.cli import app, main
 from tests.clickhouse import ClickHouseServer

@@ -5,12 +5,17 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
+import promql_parser
 import pytest
 import yaml
+from clickhouse_connect.driver.client import Client
 
 from deploy.prometheus.render import threshold_rules
 from deploy.prometheus.thresholds import SHIPPED, Thresholds, ThresholdsError, read_thresholds
 from stream.cli import main
+from tests.clickhouse import ClickHouseServer
+from tests.deploy.test_rules import selectors
+from tests.sinks.folded import Folder
 
 
 def read(directory: Path, text: str) -> Thresholds:
@@ -95,6 +100,14 @@ calls:
     ]
 
 
+def test_any_name_may_have_an_exception(tmp_path: Path) -> None:
+    names = ["a: b #c", "\N{PARTY POPPER} 'x'", "next\x85line", "\u2028", "tab\there", "{{ $value }}", "\\"]
+    text = yaml.safe_dump({"campaigns": {"roas": {"campaigns": {name: {"below": "2"} for name in names}}}})
+    expression = rules(read(tmp_path, text))["sixfold:threshold:roas_below"]["expr"]
+    found = [selector.matchers.matchers for selector in selectors(promql_parser.parse(expression))]
+    assert [each.value for matchers in found for each in matchers if each.name == "member"] == sorted(names)
+
+
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
@@ -159,6 +172,8 @@ calls:
         ("a: &a [*a]", ["1: is nested too deep"]),
         ("calls:\n  x: 1\n  x: 2\n", ["3: x stands here twice"]),
         ("calls:\n - {\n", ["3: is not YAML here"]),
+        ('a: "\\ud83d"', ["1: half a character"]),
+        ('calls: {"\\ud83d": 1}', ["1: half a character"]),
         ("? [a, b]\n: 1\n", ["1: a key must be a word"]),
     ],
 )
@@ -211,3 +226,34 @@ def test_the_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["alerts", "list", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert {"name", "area", "severity", "hold", "expression", "runbook"} == set(found[0])
+
+
+def test_names_that_the_reports_do_not_know_are_told(
+    database: Client,
+    clickhouse_server: ClickHouseServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    rep = {"rep_id": "N1", "name": "Ida", "team": "North"}
+    event = {"id": "1", "source": "crm", "type": "crm.rep.upserted", "time": "2026-03-01T12:00:00Z", "data": rep}
+    Folder(database).fold([json.dumps(event).encode()])
+    server, name = clickhouse_server, database.command("SELECT currentDatabase()")
+    url = f"http://{server.user}:{server.password}@{server.host}:{server.port}/{name}"
+    monkeypatch.setenv("SIXFOLD_CLICKHOUSE_URL", url)
+    path = tmp_path / "thresholds.yml"
+    path.write_text(
+        "calls:\n  rep_answer_rate:\n    teams:\n      North: {below: 60%}\n      Nroth: off\n    reps: {N1: off}\n"
+        "campaigns: {roas: {campaigns: {spring: off}}}\ndata: {dead_letters: {reasons: {too-large: off}}}\n"
+    )
+    assert main(["alerts", "render", str(tmp_path), "--names"]) == 1
+    told = [
+        line for line in capsys.readouterr().err.splitlines() if "says nothing" not in line and "quality" not in line
+    ]
+    nobody = "the reports know none of"
+    assert told == [
+        f"sixfold: {path}:5: calls.rep_answer_rate.teams.Nroth: {nobody} teams by this name; did you mean North?",
+        f"sixfold: {path}:7: campaigns.roas.campaigns.spring: {nobody} campaigns by this name",
+    ]
+    path.write_text("calls: {rep_answer_rate: {reps: {N1: off}}}")
+    assert main(["alerts", "render", str(tmp_path), "--names"]) == 0
