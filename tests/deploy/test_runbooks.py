@@ -30,6 +30,7 @@ COMMANDS = sorted(
         for command in [*re.findall(r"^    (sixfold .*)$", text, re.MULTILINE), *re.findall(r"`(sixfold [^`]+)`", text)]
     }
 )
+ALERTS_PAGE = Path("docs/alerts.md").read_text("utf-8")
 KEYS = {f"{area}.{section}" for area, sections in SECTIONS.items() for section in sections}
 
 INVALID = b'{"id": "x", "source": "test", "type": "crm.lead.created", "time": "2026-03-01T12:00:00Z", "data": {}}'
@@ -62,6 +63,15 @@ def test_a_page_names_the_thresholds_of_its_alert(alert: Any) -> None:
     sections = {section for key in named for section in [key.partition(".")[2]]}
     assert {name for name in used if not any(name == s or name.startswith(f"{s}_") for s in sections)} == set()
     assert bool(used) == bool(named)
+
+
+def test_the_table_of_alerts_is_current() -> None:
+    rows = re.findall(r"^\| \[(\w+)\]\(([^)]+)\) \| (\w+) \| (\w+) \| (\w+) \| (.*) \|$", ALERTS_PAGE, re.MULTILINE)
+    assert [row[:5] for row in rows] == [
+        (alert.name, alert.runbook.removeprefix("docs/"), alert.area, alert.severity, alert.hold) for alert in alerts()
+    ]
+    for _, page, _, _, _, threshold in rows:
+        assert re.findall(r"`\w+\.\w+`", TEXTS[Path(page).name].splitlines()[2]) == ([threshold] if threshold else [])
 
 
 def test_links_between_pages_lead_somewhere() -> None:
