@@ -5,6 +5,7 @@ and whoever orders the writes decides when.
 """
 
 import asyncio
+import base64
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from typing import Any
 import msgspec
 from clickhouse_connect.driver.client import Client
 
+from sinks.erasure import PERSONAL_TABLES, ErasedIds, Standing, erased_entities, purge
 from stream.claim import LoadedNode, LoadedRow, Manifest
 from stream.reports import TABLES, Table
 
@@ -43,19 +45,23 @@ class ClickHouseStore:
         self._client = client
         self._worker = worker
         self._written = written
-        self._erased: set[str] = set()
+        self._purged: Sequence[Any] | None = None
 
     # -- writing
 
     async def insert(self, rows: Mapping[str, Sequence[bytes]]) -> None:
         """Write JSON lines to several tables at once and return when all are durable."""
+        if rows.get("erased"):  # before the people whom it keeps out
+            await self._insert("erased", rows["erased"])
         await asyncio.gather(
-            *(self._insert(table, lines) for table, lines in rows.items() if lines),
+            *(self._insert(table, lines) for table, lines in rows.items() if lines and table != "erased"),
         )
 
     async def _insert(self, table: str, lines: Sequence[bytes]) -> None:
-        if table == "people":
-            lines = await self._not_erased(lines)
+        if table in PERSONAL_TABLES:
+            lines = await self._not_erased(table, lines)
+            if not lines:
+                return
         began, size = time.perf_counter(), 0
         for body in _bodies(lines):
             size += len(body)
@@ -70,12 +76,30 @@ class ClickHouseStore:
         if self._written:
             self._written(table, len(lines), size, time.perf_counter() - began)
 
-    async def _not_erased(self, lines: Sequence[bytes]) -> Sequence[bytes]:
-        """A replay does not bring a person back."""
+    async def _not_erased(self, table: str, lines: Sequence[bytes]) -> Sequence[bytes]:
+        """A replay does not bring a person back, nor a dead letter that names one."""
         erased = {row[0] for row in await self._rows("SELECT entity FROM erased")}
         if not erased:
             return lines
-        return [line for line in lines if msgspec.json.decode(line)["entity"] not in erased]
+        rows = ((line, msgspec.json.decode(line)) for line in lines)
+        if table == "people":
+            return [line for line, row in rows if row["entity"] not in erased]
+        ids = ErasedIds(erased)
+        return [line for line, row in rows if not ids.named_in(base64.b64decode(row["value_base64"]))]
+
+    async def purge(self) -> Standing:
+        """Delete what rows of erased people there are, and dead letters that name them; gives what there was.
+
+        What was looked at once is not looked at again before something was erased or written.
+        """
+        seen = await self._rows(
+            "SELECT (SELECT count() FROM erased), (SELECT count() FROM people), (SELECT count() FROM dead_letters)"
+        )
+        if seen[0] == self._purged or not seen[0][0]:
+            return Standing(0, ())
+        found = await asyncio.to_thread(lambda: purge(self._client, erased_entities(self._client)))
+        self._purged = seen[0] if not found else None
+        return found
 
     # -- owning
 

@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from clickhouse_connect.driver.client import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from sinks.audit import audit, audits
-from sinks.client import ClickHouseUnusable, error_code, message_of
+from sinks.client import ClickHouseUnusable, message_of
 from sinks.kpi import QUERIES, TOP, Query, Result
 from sinks.metric import Metric, Sample, new_registry
 from sinks.views import load_views
@@ -36,7 +36,6 @@ NOT_READY = ("clickhouse", "kafka", "stale")
 MOST_SERIES = 2_000
 _OTHERS = 150
 """Series of the endpoint beside those of the KPI, at most."""
-_UNKNOWN_TABLE = "60"
 _ENDS_SECONDS = 20.0
 _FIRST_AUDIT = 60.0
 
@@ -95,7 +94,6 @@ class _Run:
     began: float = 0.0
     duration: float | None = None
     failures: int = 0
-    absent: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,6 +165,8 @@ class Exporter:
             self._as_of.note(began, ends, incarnation)
         try:
             standing = await self._in_thread(self._look)
+            for query in self._queries:
+                await self._refresh(query, standing)
         except (ClickHouseError, ClickHouseUnusable) as error:
             self._failed("clickhouse", message_of(error))
             self._client = None
@@ -174,8 +174,6 @@ class Exporter:
                 run.result = None
             return
         self._failing.pop("clickhouse", None)
-        for query in self._queries:
-            await self._refresh(query, standing)
 
     def _look(self) -> _Standing:
         if self._client is None:
@@ -197,15 +195,15 @@ class Exporter:
         began = time.perf_counter()
         try:
             run.result = await self._in_thread(lambda: self._read(query))
-        except (ClickHouseError, ClickHouseUnusable) as error:
+        except Exception as error:
             run.duration = time.perf_counter() - began
             run.result = None
-            run.absent = query.optional and error_code(error) == _UNKNOWN_TABLE
-            if not run.absent:
-                run.failures += 1
-                logger.warning("query %s failed: %s", query.name, message_of(error))
+            run.failures += 1
+            logger.warning("query %s failed: %s", query.name, message_of(error))
+            if isinstance(error, OperationalError):  # it does not answer: no other query need wait for that
+                raise
             return
-        run.duration, run.absent = time.perf_counter() - began, False
+        run.duration = time.perf_counter() - began
         run.success, run.as_of, run.standing = self._now(), as_of, standing
 
     def _read(self, query: Query) -> Result:
@@ -242,7 +240,7 @@ class Exporter:
     def not_ready(self) -> dict[str, str]:
         """Why it is not ready (codes of `NOT_READY`, each with a line); nothing when all figures are shown."""
         reasons = dict(self._failing)
-        withdrawn = [name for name, run in self._runs.items() if not run.absent and not self._good(run)]
+        withdrawn = [name for name, run in self._runs.items() if not self._good(run)]
         if withdrawn:
             reasons["stale"] = f"not shown: {', '.join(withdrawn)}"
         return reasons
@@ -256,13 +254,13 @@ class Exporter:
     def families(self) -> Iterator[Family]:
         """What a scrape finds."""
         good = {name: run for name, run in self._runs.items() if self._good(run)}
-        asked = {name: run for name, run in self._runs.items() if not run.absent}
+        runs = self._runs
         yield from self._kpis([run.result for run in good.values() if run.result])
         yield AS_OF.family(self._as_ofs(good))
-        yield QUERY_UP.family(((name,), name in good) for name in asked)
-        yield DURATION.family(((name,), run.duration) for name, run in asked.items() if run.duration is not None)
-        yield FAILURES.family(((name,), run.failures) for name, run in asked.items())
-        yield LAST_SUCCESS.family(((name,), run.success) for name, run in asked.items() if run.success is not None)
+        yield QUERY_UP.family(((name,), name in good) for name in runs)
+        yield DURATION.family(((name,), run.duration) for name, run in runs.items() if run.duration is not None)
+        yield FAILURES.family(((name,), run.failures) for name, run in runs.items())
+        yield LAST_SUCCESS.family(((name,), run.success) for name, run in runs.items() if run.success is not None)
         if self._audit and self._now() - self._audit.ended <= 2 * self._audit_interval + self._stale:
             yield DIFFERENCES.family(((name,), count) for name, count in self._audit.differences.items())
             yield AUDIT_BUSY.family([((), self._audit.busy)])

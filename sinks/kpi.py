@@ -68,7 +68,7 @@ class Query:
     """A query over the views, and how its rows become series.
 
     `views` are what it reads. It runs at most every `seconds`; one that is not `clocked` finds the same as long as
-    nobody writes and the day is the same. An `optional` one may lack its view.
+    nobody writes and the day is the same.
     """
 
     name: str
@@ -79,7 +79,6 @@ class Query:
     kpis: Sequence[Kpi] = ()
     seconds: float = 0.0
     clocked: bool = False
-    optional: bool = False
 
 
 def _windowed(name: str, meaning: str) -> Metric:
@@ -575,13 +574,12 @@ SOURCES = Query(
     "sources",
     ("report_sources",),
     """
-SELECT source, toFloat64(toUnixTimestamp64Micro(toDateTime64(last_event_time, 6))) / 1e6 AS last_event, quiet
+SELECT source, toUnixTimestamp64Micro(last_event_time) / 1e6 AS last_event, quiet
 FROM report_sources
 ORDER BY quiet DESC, last_event DESC, source""",
     _sources,
     (QUIET, LAST_EVENT, QUIET_SOURCES),
     clocked=True,
-    optional=True,
 )
 
 CURRENCY_INFO = Metric(

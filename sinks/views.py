@@ -106,7 +106,7 @@ def _generate(name: str, title: str, body: str, has_periods: bool) -> Iterator[S
     for grain in ("by", *GRAINS[1:]):
         literal = "{grain:String}" if grain == "by" else f"'{grain}'"
         text = template.substitute(
-            select_day=_period_start(literal),
+            select_day=period_start(literal),
             day="period_start",
             last_day=_period_end(literal, "period_start"),
             by="_by(grain = {grain:String})" if grain == "by" else f"_{grain}",
@@ -119,7 +119,7 @@ def _create(name: str, title: str, select: str) -> Statement:
     return Statement(name, f"CREATE OR REPLACE VIEW {name} AS\n{select}\nCOMMENT '{comment}'")
 
 
-def _period_start(grain: str) -> str:
+def period_start(grain: str) -> str:
     """The period's first day, for a grain that is a literal or the parameter.
 
     Quarters and years count their months from the start of the fiscal year.

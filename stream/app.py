@@ -9,6 +9,7 @@ import asyncio
 import ctypes
 import gc
 import logging
+import os
 import sys
 from contextlib import suppress
 
@@ -58,6 +59,7 @@ def build(
         max_dirty=settings.max_dirty,
         ready_lag=settings.ready_lag,
         metrics=metrics,
+        purge_seconds=settings.purge_seconds,
     )
     channel = transport.install(
         app,
@@ -86,7 +88,8 @@ async def main(settings: Settings) -> int:
     await _refuse_old_rules(settings)
     await asyncio.to_thread(migrate_tables, settings)
     await migrate_topics(settings)
-    client, metrics = connect(settings, wait_end_of_query=1), WorkerMetrics()
+    client = connect(settings, receive_seconds=settings.clickhouse_timeout, wait_end_of_query=1)
+    metrics = WorkerMetrics()
     async with open_log(settings) as log:
         store = ClickHouseStore(client, settings.worker_name, metrics.inserted)
         app, worker = build(settings, log, store, metrics)
@@ -141,7 +144,11 @@ def run(settings: Settings) -> int:
     gc.set_threshold(100_000, 20, 50)
     _use_one_arena()
     try:
-        return asyncio.run(main(settings))
+        with asyncio.Runner() as runner:
+            code = runner.run(main(settings))
+            # A thread whose ClickHouse hangs would be waited for as long as it hangs; what counts is durable.
+            logging.shutdown()
+            os._exit(code)
     except (ClickHouseUnusable, EndpointError, LogUnreachable, RulesConflictError) as error:
         print(f"sixfold: {error}", file=sys.stderr)  # noqa: T201 - the one line that a user reads
         return 2

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
@@ -11,7 +11,7 @@ from clickhouse_connect.driver.client import Client
 from sinks.client import connect
 from sinks.endpoint import Endpoint
 from sinks.exporter import NOT_READY, Exporter
-from stream.kafka_access import kafka_arguments
+from stream.kafka_access import open_log
 from stream.log import Log
 from stream.settings import Settings
 from stream.wait import Ends, read_ends
@@ -70,20 +70,20 @@ class _LogEnds:
     def __init__(self, settings: Settings, incarnation: Callable[[], str]) -> None:
         self._settings, self._incarnation = settings, incarnation
         self._log: Log | None = None
+        self._opened = AsyncExitStack()
 
     async def read(self) -> tuple[Ends, str]:
         """The ends, and the incarnation of the log. Raises whatever is wrong with Kafka."""
         incarnation = self._incarnation()
         try:
             if self._log is None:
-                self._log = await Log.open(self._settings.broker_list, kafka_arguments(self._settings))
+                self._log = await self._opened.enter_async_context(open_log(self._settings))
             return await read_ends(self._log, self._settings), incarnation
         except BaseException:
             await self.close()
             raise
 
     async def close(self) -> None:
-        log, self._log = self._log, None
-        if log is not None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(log.close(), _CLOSE_SECONDS)
+        self._log = None
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._opened.aclose(), _CLOSE_SECONDS)

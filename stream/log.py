@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Self, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.conn import create_conn
 from aiokafka.errors import (
     AuthenticationFailedError,
@@ -229,6 +230,17 @@ class Log:
             if found["topic"] == topic and not found["error_code"]:
                 return len(found["partitions"])
         return None
+
+    async def configs(self, topic: str) -> dict[str, str]:
+        """The settings of a topic as the broker has them, as far as it tells; {} where there is no such topic."""
+        answers = await self._admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+        return {
+            entry[0]: entry[1]
+            for answer in answers
+            for code, _, _, name, entries in answer.resources
+            if not code and name == topic
+            for entry in entries
+        }
 
     async def create_topics(
         self,

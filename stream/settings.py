@@ -196,6 +196,9 @@ class Settings(BaseSettings):
     clickhouse_ca_file: Path | None = Field(
         default=None, description="PEM file of the authorities that ClickHouse's certificate must be of; the system's"
     )
+    clickhouse_timeout: float = Field(
+        default=120, gt=0, le=3600, description="seconds after which a worker gives an answer up and asks again"
+    )
     data: Path = Field(default=DATA, description="directory of the embedded stack: its data, journal and addresses")
     gateway_url: Annotated[str, AfterValidator(_web_address)] | None = Field(
         default=None, description="HTTP address that takes events in; without one they are produced to Kafka"
@@ -270,6 +273,9 @@ class Settings(BaseSettings):
     flush_records: int = Field(default=20_000, ge=1, description="most records between two flushes")
     max_inflight: int = Field(default=30_000, ge=1, description="records read but not flushed, at most")
     max_dirty: int = Field(default=50_000, ge=1, description="nodes changed but not written, at most")
+    purge_seconds: float = Field(
+        default=60, ge=0, le=86400, description="between two looks for what is left of erased people; 0: never"
+    )
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         default="info", description="debug, info, warning or error"
     )
@@ -437,12 +443,14 @@ def unknown_variables(environment: Mapping[str, str]) -> dict[str, str]:
 
     They are no error: Kubernetes, for one, sets such names by itself.
     """
-    known = [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
-    return {
-        name: next(iter(difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.8)), "")
-        for name in environment
-        if name.upper().startswith(PREFIX) and name.upper() not in known
+    known = [name.upper() for name in Settings.model_fields]
+    given = [name.upper().removeprefix(PREFIX) for name in environment]
+    near = {
+        name: next(iter(difflib.get_close_matches(plain, known, n=1, cutoff=0.8)), "")
+        for name, plain in zip(environment, given, strict=True)
+        if name.upper().startswith(PREFIX) and plain not in known
     }
+    return {name: f"{PREFIX}{found}" if found else "" for name, found in near.items()}
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
-from schemas import Event, Reason, Rejected, decode, homes
+from schemas import Event, Reason, Rejected, decode, homes, instant_text
 from stream.flow import Node, kind_of
 from stream.fold import Change, changes
 from stream.journey import Journey
@@ -195,9 +195,9 @@ class Shard:
         self._outgoing: list[Outgoing] = []
         self._rows: dict[str, list[bytes]] = {}
         self._node_rows: list[bytes] = []
+        self._tally = Tally()
         # (source, minute since 1970) -> the greatest event time in it
         self._heard: dict[tuple[str, int], int] = {}
-        self._tally = Tally()
 
     @property
     def dirty(self) -> int:
@@ -260,11 +260,18 @@ class Shard:
                 here.append(merged_id)
             else:
                 elsewhere.setdefault(home, []).append(merged_id)
-        if elsewhere:
-            envelope = msgspec.json.decode(record.value or b"")
-            for home, merged_ids in elsewhere.items():
-                data = {"lead_id": event.data["lead_id"], "merged_ids": merged_ids}
-                self._forward(record, home, _json({**envelope, "data": data}))
+        for home, merged_ids in elsewhere.items():
+            # from what was read, not from the record: that may hold numbers of any size where nobody reads them
+            part = {
+                "specversion": "1.0",
+                "id": event.id,
+                "source": event.source,
+                "type": event.type,
+                "time": instant_text(event.time),
+                "sequence": event.sequence,
+                "data": {"lead_id": event.data["lead_id"], "merged_ids": merged_ids},
+            }
+            self._forward(record, home, _json(part))
         event.data["merged_ids"] = here
         return event
 

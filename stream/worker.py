@@ -56,6 +56,9 @@ class WorkerStore(Store, Protocol):
     async def use_rules(self, rules_hash: str, content: str) -> None:
         """Append rules, or refuse those that others came after."""
 
+    async def purge(self) -> object:
+        """Delete what rows of erased people there are; gives what there was, false for nothing."""
+
 
 class Delivery(Protocol):
     """What the transport's consumer does for the worker."""
@@ -122,6 +125,7 @@ class Worker:
         flush_records: int = 20_000,
         max_dirty: int = 50_000,
         ready_lag: int = 100_000,
+        purge_seconds: float = 60,
         metrics: WorkerMetrics | None = None,
     ) -> None:
         self._rules = rules
@@ -137,6 +141,7 @@ class Worker:
         self._flush_records = flush_records
         self._max_dirty = max_dirty
         self._ready_lag = ready_lag
+        self._purge_seconds = purge_seconds
         self._metrics = metrics or WorkerMetrics()
         self._metrics.show(self.state)
         self.shards: dict[int, Shard] = {}
@@ -216,7 +221,7 @@ class Worker:
 
     def start(self) -> None:
         """Start flushing and watching, on the running event loop."""
-        for loop in (self._flush_loop, self._watch_loop, self._ends_loop):
+        for loop in (self._flush_loop, self._watch_loop, self._ends_loop, self._purge_loop):
             self._tasks.append(asyncio.create_task(self._guarded(loop()), name=loop.__name__))
 
     async def stop(self) -> None:
@@ -362,6 +367,18 @@ class Worker:
             if wanted:
                 bounds = await self._patiently("log_ends", lambda wanted=wanted: self._log.bounds(wanted))  # type: ignore[misc]  # mypy infers no type for a lambda with a default
                 self._ends = {tp: end for tp, (_, end) in bounds.items()}
+
+    async def _purge_loop(self) -> None:
+        """The owner of shard 0 sees to it that of erased people nothing is left; what fails waits for the next time."""
+        while self._purge_seconds:
+            await asyncio.sleep(self._purge_seconds)
+            if 0 not in self.shards:
+                continue
+            try:
+                if found := await self._store.purge():
+                    logger.info("purged what was left of erased people: %s", found)
+            except Exception as error:  # noqa: BLE001 - ClickHouse is away, or lacks a right: the figures do not wait for it
+                logger.warning("erased people are yet to be purged: %s", str(error).strip()[:500])
 
     async def _claim_again(self, shard: Shard) -> None:
         assignment = self._assignment

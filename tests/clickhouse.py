@@ -6,10 +6,13 @@ Load it with ``pytest_plugins = ["tests.clickhouse"]``.
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import clickhouse_connect
 import pytest
@@ -63,6 +66,25 @@ def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clic
                 process.wait(timeout=30)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+@contextmanager
+def engine(port: int, directory: Path) -> Iterator["subprocess.Popen[str]"]:
+    """An endpoint of a test's own, to be stopped and killed: user sixfold, password `password`."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "deploy.embedded.clickhouse", "--port", str(port), "--data", str(directory)],
+        env={**os.environ, "SIXFOLD_CLICKHOUSE_PASSWORD": "password"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        assert json.loads(process.stdout.readline())["port"] == port
+        yield process
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture

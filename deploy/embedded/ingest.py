@@ -2,8 +2,9 @@
 
 `POST /events` takes NDJSON (`application/x-ndjson`, an event a line) or one CloudEvent
 (`application/cloudevents+json`, `application/json`), with `Authorization: Bearer KEY`. Lines are taken as they
-are, also those that no one can read: the worker says what is wrong with them (`dead_letters`). `GET /live`
-and `GET /ready` need no key.
+are, also those that no one can read: the worker says what is wrong with them (`dead_letters`). `POST /seal`, with
+the same key, closes the journal's current segment, so that what was erased leaves the disk soon. `GET /live` and
+`GET /ready` need no key.
 """
 
 import asyncio
@@ -48,6 +49,7 @@ class Ingest:
         self._status = status
         app = web.Application(client_max_size=BODY_BYTES)
         app.router.add_post("/events", self._events)
+        app.router.add_post("/seal", self._seal)
         app.router.add_get("/live", self._live)
         app.router.add_get("/ready", self._ready)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_SECONDS)
@@ -61,15 +63,29 @@ class Ingest:
         """Answer what is under way for 3 s at most, and close."""
         await self._runner.cleanup()
 
-    async def _events(self, request: web.Request) -> web.Response:
+    def _refuse_stranger(self, request: web.Request) -> web.Response | None:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not hmac.compare_digest(key.strip().encode(), self._key):
-            return _refusal(
-                401,
-                "the key is missing or wrong: send Authorization: Bearer KEY, the gateway_key that stands in "
-                "sixfold.toml of the data directory",
-                {"WWW-Authenticate": "Bearer"},
-            )
+        if scheme.lower() == "bearer" and hmac.compare_digest(key.strip().encode(), self._key):
+            return None
+        return _refusal(
+            401,
+            "the key is missing or wrong: send Authorization: Bearer KEY, the gateway_key that stands in "
+            "sixfold.toml of the data directory",
+            {"WWW-Authenticate": "Bearer"},
+        )
+
+    async def _seal(self, request: web.Request) -> web.Response:
+        if refusal := self._refuse_stranger(request):
+            return refusal
+        try:
+            await self._intake.seal()
+        except OSError as error:
+            return _refusal(503, f"the journal cannot be written: {error.strerror}", {"Retry-After": "10"})
+        return web.json_response({"sealed": True})
+
+    async def _events(self, request: web.Request) -> web.Response:
+        if refusal := self._refuse_stranger(request):
+            return refusal
         if request.content_type not in _LINES | _SINGLE:
             return _refusal(
                 415, f"Content-Type {request.content_type}: application/x-ndjson or application/json is taken"

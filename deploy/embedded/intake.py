@@ -84,6 +84,10 @@ class Intake:
         self._queued.set()
         return await done
 
+    async def seal(self) -> None:
+        """Close the journal's current segment now, so that it can go as soon as the tables cover it."""
+        await asyncio.to_thread(self._journal.seal, force=True)
+
     def hold(self) -> None:
         """The broker is gone: deliver nothing until `replay`."""
         self._delivering.clear()

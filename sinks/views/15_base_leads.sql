@@ -11,8 +11,8 @@
 -- leads: count
 -- mofu: leads that reached MOFU
 -- bofu: leads that reached BOFU
--- customers: leads with a deal won now
--- converted: customers whose time to convert is not negative
+-- customers: leads that became customers, by a deal won now or by their own stage
+-- converted: customers whose first deal won now closed at or after their creation
 -- seconds_to_convert: sum over the converted
 -- hours_to_convert: whole hours -> how many of the converted
 SELECT

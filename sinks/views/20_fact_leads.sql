@@ -36,6 +36,7 @@
 -- owner: the name, empty where unknown
 -- team: the owner's team on the day of the creation
 -- account_id: its account, empty without one
+-- root: the entity whose node counts it, and holds the documents that it is read from
 SELECT
     l.lead_id AS lead_id, l.merged_ids AS merged_ids, fromUnixTimestamp64Micro(l.created_us, 'UTC') AS created_at,
     l.day AS day, l.channel AS channel, l.source AS source, l.medium AS medium,
@@ -53,15 +54,16 @@ SELECT
     l.utm_campaign AS utm_campaign, l.utm_term AS utm_term, l.utm_content AS utm_content, l.gclid AS gclid,
     l.msclkid AS msclkid, l.fbclid AS fbclid, l.referrer AS referrer, l.has_utm AS has_utm,
     l.has_origin AS has_origin, l.owner_id AS owner_id, reps.rep AS owner,
-    arrayLast(t -> t.since <= l.day, reps.teams).team AS team, l.account_id AS account_id
+    arrayLast(t -> t.since <= l.day, reps.teams).team AS team, l.account_id AS account_id,
+    leads.root AS root
 FROM (
     SELECT
-        l, l.owner_id AS owner_id,
+        root, l, l.owner_id AS owner_id,
         arrayReduce('minOrNull', arrayMap(
             o -> assumeNotNull(o.closed_us),
             arrayFilter(o -> o.status = 'won' AND o.lead_id = l.lead_id, opportunities))) AS first_close_us,
         arraySort(c -> (c.campaign_id != l.campaign_id, c.campaign_id), keys.candidates)[1] AS found
-    FROM (SELECT l, opportunities FROM nodes FINAL ARRAY JOIN leads AS l) AS records
+    FROM (SELECT entity AS root, l, opportunities FROM nodes FINAL ARRAY JOIN leads AS l) AS records
     LEFT ANY JOIN base_campaign_keys AS keys ON keys.key = lowerUTF8(trimBoth(l.campaign_id, ' \t\r\n\f\v'))) AS leads
 LEFT ANY JOIN base_reps AS reps ON reps.rep_id = leads.owner_id
 SETTINGS join_use_nulls = 0

@@ -31,6 +31,7 @@
 -- campaign_id: its own campaign, resolved, empty without one; credits of deals with a lead go by touches
 -- campaign: name of it, empty where unknown
 -- given_campaign_id: its own campaign before aliases, else empty
+-- root: the entity whose node counts it, and holds the documents that it is read from
 SELECT
     o.opportunity_id AS opportunity_id, o.lead_id AS lead_id, o.given_lead_id AS given_lead_id,
     o.contact_id AS contact_id,
@@ -47,13 +48,13 @@ SELECT
     arrayLast(t -> t.since <= o.created_day, reps.teams).team AS created_team,
     arrayLast(t -> ifNull(t.since <= o.closed_day, false), reps.teams).team AS closed_team,
     if(found.campaign_id = '', o.campaign_id, found.campaign_id) AS campaign_id, found.campaign AS campaign,
-    o.campaign_id AS given_campaign_id
+    o.campaign_id AS given_campaign_id, opportunities.root AS root
 FROM (
     SELECT
-        o, o.owner_id AS owner_id, lead_account_id,
+        root, o, o.owner_id AS owner_id, lead_account_id,
         arraySort(c -> (c.campaign_id != o.campaign_id, c.campaign_id), keys.candidates)[1] AS found
     FROM (
-        SELECT o, arrayFirst(l -> l.lead_id = o.lead_id, leads).account_id AS lead_account_id
+        SELECT entity AS root, o, arrayFirst(l -> l.lead_id = o.lead_id, leads).account_id AS lead_account_id
         FROM nodes FINAL
         ARRAY JOIN opportunities AS o) AS records
     LEFT ANY JOIN base_campaign_keys AS keys

@@ -19,6 +19,7 @@
 -- advanced_stage: the same, mapped
 -- advanced_mofu: 1 if it advanced its lead to MOFU
 -- advanced_bofu: 1 if it advanced its lead to BOFU
+-- root: the entity whose node counts it, and holds the documents that it is read from
 SELECT
     c.call_id AS call_id, c.rep_id AS rep_id, reps.rep AS rep,
     arrayLast(t -> t.since <= c.day, reps.teams).team AS team, c.direction AS direction, c.status AS status,
@@ -27,14 +28,14 @@ SELECT
     c.opportunity_id AS opportunity_id,
     if(found.campaign_id = '', given_campaign_id, found.campaign_id) AS campaign_id, found.campaign AS campaign,
     c.advanced_to AS advanced_to, c.advanced_stage AS advanced_stage, c.advanced_mofu AS advanced_mofu,
-    c.advanced_bofu AS advanced_bofu
+    c.advanced_bofu AS advanced_bofu, calls.root AS root
 FROM (
     SELECT
-        c, c.rep_id AS rep_id, given_campaign_id,
+        root, c, c.rep_id AS rep_id, given_campaign_id,
         arraySort(k -> (k.campaign_id != given_campaign_id, k.campaign_id), keys.candidates)[1] AS found
     FROM (
         SELECT
-            c, arrayFirst(l -> l.lead_id = c.lead_id, leads).campaign_id AS lead_campaign_id,
+            entity AS root, c, arrayFirst(l -> l.lead_id = c.lead_id, leads).campaign_id AS lead_campaign_id,
             if(lead_campaign_id = '', '(none)', lead_campaign_id) AS given_campaign_id
         FROM nodes FINAL
         ARRAY JOIN calls AS c) AS records

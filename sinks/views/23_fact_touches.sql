@@ -23,6 +23,7 @@
 -- fbclid: raw
 -- referrer: its host
 -- has_utm: 1 if any UTM was given
+-- root: the entity whose node counts it, and holds the documents that it is read from
 SELECT
     t.touch_id AS touch_id, t.lead_id AS lead_id, t.own AS own, t.counted_lead_id AS counted_lead_id,
     fromUnixTimestamp64Micro(t.at_us, 'UTC') AS at, t.day AS day, t.channel AS channel, t.source AS source,
@@ -30,9 +31,9 @@ SELECT
     found.campaign AS campaign, t.campaign_id AS given_campaign_id, t.given_channel AS given_channel,
     t.utm_source AS utm_source, t.utm_medium AS utm_medium, t.utm_campaign AS utm_campaign, t.utm_term AS utm_term,
     t.utm_content AS utm_content, t.gclid AS gclid, t.msclkid AS msclkid, t.fbclid AS fbclid,
-    t.referrer AS referrer, t.has_utm AS has_utm
+    t.referrer AS referrer, t.has_utm AS has_utm, root
 FROM (
-    SELECT t, arraySort(c -> (c.campaign_id != t.campaign_id, c.campaign_id), keys.candidates)[1] AS found
-    FROM (SELECT t FROM nodes FINAL ARRAY JOIN touches AS t) AS records
+    SELECT root, t, arraySort(c -> (c.campaign_id != t.campaign_id, c.campaign_id), keys.candidates)[1] AS found
+    FROM (SELECT entity AS root, t FROM nodes FINAL ARRAY JOIN touches AS t) AS records
     LEFT ANY JOIN base_campaign_keys AS keys ON keys.key = lowerUTF8(trimBoth(t.campaign_id, ' \t\r\n\f\v')))
 SETTINGS join_use_nulls = 0

@@ -21,6 +21,7 @@
 -- impressions: count
 -- clicks: count
 -- visitors: count
+-- root: the entity whose node counts it, and holds the documents that it is read from
 SELECT
     s.platform AS platform, s.account_id AS account_id, s.day AS day,
     if(found.campaign_id = '', s.campaign_id, found.campaign_id) AS campaign_id, found.campaign AS campaign,
@@ -33,11 +34,11 @@ SELECT
     s.source AS source, s.medium AS medium, s.given_channel AS given_channel, s.utm_source AS utm_source,
     s.utm_medium AS utm_medium, s.utm_campaign AS utm_campaign, s.utm_term AS utm_term,
     s.utm_content AS utm_content, s.currency AS currency, toDecimal128(s.amount_units, 4) / 10000 AS amount,
-    s.impressions AS impressions, s.clicks AS clicks, s.visitors AS visitors
+    s.impressions AS impressions, s.clicks AS clicks, s.visitors AS visitors, root
 FROM (
     SELECT
-        s, (SELECT platform_channels FROM base_settings)[s.platform] AS platform_channel,
+        root, s, (SELECT platform_channels FROM base_settings)[s.platform] AS platform_channel,
         arraySort(c -> (c.campaign_id != s.campaign_id, c.campaign_id), keys.candidates)[1] AS found
-    FROM (SELECT s FROM nodes FINAL ARRAY JOIN spend AS s) AS records
+    FROM (SELECT entity AS root, s FROM nodes FINAL ARRAY JOIN spend AS s) AS records
     LEFT ANY JOIN base_campaign_keys AS keys ON keys.key = lowerUTF8(trimBoth(s.campaign_id, ' \t\r\n\f\v')))
 SETTINGS join_use_nulls = 0

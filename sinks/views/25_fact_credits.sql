@@ -41,6 +41,7 @@
 -- revenue_w_shaped: share of its amount, in its currency
 -- cost_w_shaped: share of its cost, in its currency
 -- heads_w_shaped: 1 on the first touch that has a weight
+-- root: the entity whose node counts it, and holds the documents that it is read from
 SELECT
     c.opportunity_id AS opportunity_id, c.touch_id AS touch_id, c.touch_lead_id AS touch_lead_id, c.own AS own,
     c.lead_id AS lead_id, c.day AS day, c.cohort_day AS cohort_day, c.channel AS channel, c.source AS source,
@@ -64,9 +65,9 @@ SELECT
     toDecimal128(c.cost_time_decay, 4) / 10000 AS cost_time_decay, c.heads_time_decay AS heads_time_decay,
     toDecimal128(c.deals_w_shaped, 6) / 1000000 AS deals_w_shaped,
     toDecimal128(c.revenue_w_shaped, 4) / 10000 AS revenue_w_shaped,
-    toDecimal128(c.cost_w_shaped, 4) / 10000 AS cost_w_shaped, c.heads_w_shaped AS heads_w_shaped
+    toDecimal128(c.cost_w_shaped, 4) / 10000 AS cost_w_shaped, c.heads_w_shaped AS heads_w_shaped, root
 FROM (
-    SELECT c, arraySort(k -> (k.campaign_id != c.campaign_id, k.campaign_id), keys.candidates)[1] AS found
-    FROM (SELECT c FROM nodes FINAL ARRAY JOIN credits AS c) AS records
+    SELECT root, c, arraySort(k -> (k.campaign_id != c.campaign_id, k.campaign_id), keys.candidates)[1] AS found
+    FROM (SELECT entity AS root, c FROM nodes FINAL ARRAY JOIN credits AS c) AS records
     LEFT ANY JOIN base_campaign_keys AS keys ON keys.key = lowerUTF8(trimBoth(c.campaign_id, ' \t\r\n\f\v')))
 SETTINGS join_use_nulls = 0

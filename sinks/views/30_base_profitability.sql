@@ -9,7 +9,7 @@
 -- cohort_revenue: of leads created that day, default model
 -- leads: created that day
 -- opportunities: those of them that reached BOFU
--- customers: those of them with a deal won now
+-- customers: those of them that became customers, by a deal won now or by their own stage
 -- won_deals: closed that day, default model, units of 1e-6
 -- spend: of all categories
 -- cost: of the deals closed that day

@@ -4,11 +4,11 @@
 -- channel: channel of the lead
 -- leads: leads created
 -- opportunities: those of them that reached BOFU
--- customers: those of them with a deal won now
+-- customers: those of them that became customers, by a deal won now or by their own stage
 -- opportunity_rate: opportunities / leads
 -- conversion_rate: customers / leads
--- converted: customers with a known time to convert
--- avg_days_to_convert: days from creation to first won deal, average over the converted
+-- converted: those of them whose first deal won now closed at or after their creation
+-- avg_days_to_convert: days from creation to the close of the first deal won now, average over the converted
 -- p50_days_to_convert: the same in days of whole hours, median
 -- p90_days_to_convert: the same in days of whole hours, 90th percentile
 WITH arrayCumSum(mapValues(sums.hours)) AS reached

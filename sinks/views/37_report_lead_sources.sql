@@ -8,7 +8,7 @@
 -- campaign: its name
 -- leads: leads created
 -- opportunities: those of them that reached BOFU
--- customers: those of them with a deal won now
+-- customers: those of them that became customers, by a deal won now or by their own stage
 -- revenue: of deals closed that day, default model, reporting currency
 -- cohort_revenue: of leads created that day, default model, reporting currency
 -- spend: for media, reporting currency

@@ -6,7 +6,7 @@
 -- source: source of the lead; of cohort_revenue, of the credited touch
 -- leads: leads created
 -- opportunities: those of them that reached BOFU
--- customers: those of them with a deal won now
+-- customers: those of them that became customers, by a deal won now or by their own stage
 -- cohort_revenue: of leads created that day, default model, reporting currency
 -- conversion_rate: customers / leads
 -- unconverted: deals of leads created that day left out of the money for want of a rate

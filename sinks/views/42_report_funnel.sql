@@ -8,7 +8,7 @@
 -- leads: leads created
 -- mofu: those of them that reached MOFU
 -- bofu: those of them that reached BOFU
--- customers: those of them with a deal won now
+-- customers: those of them that became customers, by a deal won now or by their own stage
 -- visitor_to_lead: leads / visitors
 -- lead_to_mofu: mofu / leads
 -- mofu_to_bofu: bofu / mofu

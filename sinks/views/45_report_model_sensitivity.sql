@@ -14,15 +14,16 @@
 -- roas_max: greatest revenue / spend of the six models
 -- decision_depends: 1 when the spend pays by some models only: roas_min < 1 <= roas_max
 -- unconverted: deals by the default model and media figures left out of the money for want of a rate
+WITH
+    -- least and greatest of the ratios, not of the revenues: spend that was refunded is negative
+    arrayMap(
+        revenue -> toFloat64(revenue) / toFloat64(spend),
+        [revenue_first, revenue_last, revenue_linear, revenue_position, revenue_time_decay, revenue_w_shaped]) AS roas
 SELECT
     month, campaign_id, campaign,
     revenue_first, revenue_last, revenue_linear, revenue_position, revenue_time_decay, revenue_w_shaped, spend,
-    toFloat64(least(
-        revenue_first, revenue_last, revenue_linear, revenue_position, revenue_time_decay, revenue_w_shaped))
-        / nullIf(toFloat64(spend), 0) AS roas_min,
-    toFloat64(greatest(
-        revenue_first, revenue_last, revenue_linear, revenue_position, revenue_time_decay, revenue_w_shaped))
-        / nullIf(toFloat64(spend), 0) AS roas_max,
+    if(spend = 0, NULL, arrayMin(roas)) AS roas_min,
+    if(spend = 0, NULL, arrayMax(roas)) AS roas_max,
     ifNull(roas_min < 1 AND roas_max >= 1, 0) AS decision_depends,
     unconverted
 FROM (

@@ -31,13 +31,13 @@ def exporter(*, port: int | None = None) -> int:
 
     warn_of_unknown_variables()
     settings = Settings()
+    connect(settings).close()  # a wrong address or password is said at once
     logging.basicConfig(
         level=settings.log_level.upper(),
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
     logging.getLogger("aiokafka").setLevel("ERROR")
-    connect(settings).close()  # a wrong address or password is said at once
     wished = settings.exporter_port if port is None else port
     return asyncio.run(_run(settings, PORT if wished is None else wished))
 

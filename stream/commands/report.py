@@ -112,7 +112,7 @@ def report(
     """
     views = load_views()
     if list_:
-        _list(_offered(views) if name is None else [_find(views, name)], as_json=as_json)
+        _list(_offered(views) if name is None else [find_view(views, name)], as_json=as_json)
         return OK
     if name is None:
         raise CommandError("name a report; sixfold report --list shows what there is")
@@ -123,7 +123,14 @@ def report(
     settings = Settings()
     shown = MOST_ROWS if limit is None and not (as_json or as_csv) else limit or None
     query = _query(
-        _find(views, name), by, _day(start, "--from"), _day(end, "--to"), where or (), model, shown, settings
+        find_view(views, name),
+        by,
+        parse_day(start, "--from"),
+        parse_day(end, "--to"),
+        where or (),
+        model,
+        shown,
+        settings,
     )
     client = connect(settings)
     if follow:
@@ -200,7 +207,7 @@ def _query(
     if "model" in columns and "model" not in {entry.partition("=")[0] for entry in where}:
         chosen = model or settings.attribution_model
         if chosen not in (*MODELS, "all"):
-            raise CommandError(f"there is no model {chosen}{_near(chosen, (*MODELS, 'all'))}")
+            raise CommandError(f"there is no model {chosen}{near(chosen, (*MODELS, 'all'))}")
         if chosen != "all":
             query.conditions.append("model = {model:String}")
             query.values["model"] = chosen
@@ -240,7 +247,7 @@ def _add_conditions(query: _Query, columns: Sequence[str], where: Iterable[str])
         if not equals:
             raise CommandError(f"--where takes column=value, not {entry}")
         if column not in columns:
-            raise CommandError(f"{query.view.name} has no column {column}{_near(column, columns)}")
+            raise CommandError(f"{query.view.name} has no column {column}{near(column, columns)}")
         wanted.setdefault(column, []).append(value)
     for number, (column, values) in enumerate(wanted.items()):
         query.conditions.append(f"has({{where_{number}:Array(String)}}, toString({column}))")
@@ -250,10 +257,11 @@ def _add_conditions(query: _Query, columns: Sequence[str], where: Iterable[str])
 
 def _offered(views: Sequence[View]) -> list[View]:
     """Leave out the views that others are made of."""
-    return [view for view in views if not view.name.startswith(("base_", "recomputed_"))]
+    return [view for view in views if not view.name.startswith(("base_", "records_", "recomputed_"))]
 
 
-def _find(views: Sequence[View], name: str) -> View:
+def find_view(views: Sequence[View], name: str) -> View:
+    """Find a view by its name, with or without `report_`. Raises `CommandError`."""
     by_name = {view.name: view for view in views}
     for candidate in (f"report_{name}", name):
         if candidate in by_name:
@@ -264,19 +272,21 @@ def _find(views: Sequence[View], name: str) -> View:
         raise CommandError(f"say sixfold report {grain[1]} --by {period}")
     names = [view.name.removeprefix("report_") for view in _offered(views)]
     plain = name.removeprefix("report_")
-    raise CommandError(f"there is no report {name}{_near(plain, names)}")
+    raise CommandError(f"there is no report {name}{near(plain, names)}")
 
 
 def _is_view(by_name: dict[str, View], name: str) -> bool:
     return name in by_name or f"report_{name}" in by_name
 
 
-def _near(name: str, names: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(names), n=1)
-    return f"; did you mean {near[0]}?" if near else f"; there are {', '.join(names)}"
+def near(name: str, names: Iterable[str]) -> str:
+    """Say which name was meant, or which ones there are: the end of a complaint."""
+    found = difflib.get_close_matches(name, list(names), n=1)
+    return f"; did you mean {found[0]}?" if found else f"; there are {', '.join(names)}"
 
 
-def _day(text: str | None, option: str) -> date | None:
+def parse_day(text: str | None, option: str) -> date | None:
+    """Read a day given as an option. Raises `CommandError`."""
     if text is None:
         return None
     try:

@@ -84,7 +84,7 @@ def measure(size: int) -> dict[str, Any]:
                     chunk.clear()
             deployment.send(chunk)
             sent = time.monotonic()
-            deployment.wait()
+            deployment.wait(3_600)
             done = time.monotonic()
             cpu = cpu_seconds(worker.pid) - cpu
             peak = memory_bytes(worker.pid, "VmHWM")

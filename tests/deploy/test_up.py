@@ -120,6 +120,18 @@ def test_a_tree_that_is_killed_comes_back_with_its_data_and_one_that_is_stopped_
         assert secret not in json.dumps(first)
         status, answer = ask(first["gateway_url"], "/ready")
         assert (status, json.loads(answer)["ready"]) == (200, True)
+        assert set(first["metrics"]) == {"worker-1", "exporter"}
+        for process_name, address in first["metrics"].items():
+            eventually(lambda address=address: ask(address, "/ready")[0] == 200)
+            status, answer = ask(address, "/metrics")
+            assert status == 200
+            kind = b"sixfold_kpi_calls" if process_name == "exporter" else b"sixfold_events_total"
+            assert b"\n" + kind in answer
+        targets = json.loads(Path(first["prometheus_targets"]).read_text())
+        assert {target["labels"]["process"]: target["targets"] for target in targets} == {
+            name: [address] for name, address in first["metrics"].items()
+        }
+        assert {target["labels"]["job"] for target in targets} == {"sixfold-worker", "sixfold-exporter"}
 
         second = up(data)
         _, complaint = second.communicate(timeout=PATIENCE)
@@ -148,6 +160,7 @@ def test_a_tree_that_is_killed_comes_back_with_its_data_and_one_that_is_stopped_
     assert segments
     with running(data) as (process, again):
         assert again["brokers"] == first["brokers"]  # what was connected finds it again
+        assert again["metrics"] == first["metrics"]
         settings = settings_of(data)
         eventually(lambda: query(settings, "SELECT 1 FROM nodes FINAL WHERE entity = 'lead:42'"))
         eventually(

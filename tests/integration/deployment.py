@@ -27,9 +27,14 @@ from stream.rules import Rules
 from stream.settings import Settings
 from stream.wait import read_standings
 from tests.clickhouse import ClickHouseServer
+from tests.kafka.broker import free_port
 
 PATIENCE_SECONDS = 240
 Tables = dict[str, dict[tuple[str, ...], tuple[list[int], dict[int, int]]]]
+
+
+#: workers join and flush as fast as the brokers let them
+_QUICK = {"session_timeout": 5, "heartbeat_interval": 1, "rebalance_timeout": 5, "flush_seconds": 0.2}
 
 
 class Broker(Protocol):
@@ -49,6 +54,7 @@ class Deployment(AbstractContextManager["Deployment"]):
         self.broker, self.clickhouse, self.directory = broker, clickhouse, directory
         self.partitions = partitions
         self.workers: list[subprocess.Popen[bytes]] = []
+        self.metrics_ports: list[int] = []
         self.change(**settings)
 
     def change(self, **settings: Any) -> None:
@@ -60,11 +66,7 @@ class Deployment(AbstractContextManager["Deployment"]):
             prefix=f"{self.name}.",
             data=self.directory / "data",
             partitions=self.partitions,
-            session_timeout=5,
-            heartbeat_interval=1,
-            rebalance_timeout=5,
-            flush_seconds=0.2,
-            **settings,
+            **{**_QUICK, **settings},
         )
         self._environment: dict[str, str] = {}
         self.environment(
@@ -96,26 +98,47 @@ class Deployment(AbstractContextManager["Deployment"]):
 
     # -- processes
 
-    def command(self, *arguments: str, code: int = 0) -> str:
+    def command(self, *arguments: str, code: int = 0, patience: float = PATIENCE_SECONDS) -> str:
         """Run `sixfold ARGUMENTS` with these settings; gives what it printed. Fails unless it exits with `code`."""
+        done = self._run(arguments, code, patience=patience)
+        return (done.stdout + done.stderr).decode()
+
+    def output(self, *arguments: str, code: int = 0, given: bytes | None = None) -> bytes:
+        """The same; gives what went to standard output alone. `given` is its standard input."""
+        return self._run(arguments, code, given).stdout
+
+    def _run(
+        self,
+        arguments: Sequence[str],
+        code: int,
+        given: bytes | None = None,
+        patience: float = PATIENCE_SECONDS,
+    ) -> subprocess.CompletedProcess[bytes]:
         done = subprocess.run(
             [sys.executable, "-m", "stream.cli", *arguments],
             env={**os.environ, **self._environment, "SIXFOLD_WORKER_NAME": "command"},
+            cwd=self.directory,
+            input=given,
             capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=patience,
             check=False,
         )
-        assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
-        return done.stdout + done.stderr
+        said = f"{done.stdout.decode(errors='replace')}\n{done.stderr.decode(errors='replace')}"
+        assert done.returncode == code, f"{arguments}: {done.returncode}\n{said}"
+        return done
 
     def start(self) -> subprocess.Popen[bytes]:
-        """Start one more worker; what it logs goes to a file of its own."""
+        """Start one more worker, with `/ready` on a port of its own; what it logs goes to a file of its own."""
         name = f"worker-{len(self.workers)}"
+        self.metrics_ports.append(free_port())
+        own = {
+            "SIXFOLD_WORKER_NAME": f"{self.name}-{name}",
+            "SIXFOLD_METRICS_PORT": str(self.metrics_ports[-1]),
+        }
         with (self.directory / f"{name}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "stream.cli", "worker"],
-                env={**os.environ, **self._environment, "SIXFOLD_WORKER_NAME": f"{self.name}-{name}"},
+                env={**os.environ, **self._environment, **own},
                 stdout=log,
                 stderr=log,
             )
@@ -156,10 +179,10 @@ class Deployment(AbstractContextManager["Deployment"]):
         client = self.client(self.name)
         return sum(standing.events_position for standing in read_standings(client).values())
 
-    def wait(self) -> None:
+    def wait(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Until all that was sent stands in the tables."""
         try:
-            self.command("wait", "--timeout", str(PATIENCE_SECONDS - 10))
+            self.command("wait", "--timeout", str(seconds - 10), patience=seconds)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.logs()}") from None
 
@@ -217,7 +240,14 @@ def expected(values: Iterable[bytes], rules: Rules | None = None) -> Tables:
 
 def assert_right(deployment: Deployment, values: Sequence[bytes], rules: Rules | None = None) -> None:
     """The tables are those of the batch reference, and the audit finds nothing."""
-    shown, wanted = deployment.tables(), expected(values, rules)
+    assert_tables(deployment, expected(values, rules))
+    result = deployment.audit()
+    assert not result.differences, result.differences[:5]
+
+
+def assert_tables(deployment: Deployment, wanted: Tables) -> None:
+    """The rolling tables hold these rows and no others."""
+    shown = deployment.tables()
     for table in TABLES:
         wrong = {
             key: (shown[table.name].get(key), wanted[table.name].get(key))
@@ -225,5 +255,3 @@ def assert_right(deployment: Deployment, values: Sequence[bytes], rules: Rules |
             if shown[table.name].get(key) != wanted[table.name].get(key)
         }
         assert not wrong, f"{table.name}: {len(wrong)} rows differ, such as {next(iter(wrong.items()))}"
-    result = deployment.audit()
-    assert not result.differences, result.differences[:5]

@@ -52,7 +52,7 @@ def company(database: Client) -> Client:
         odd,
         lead("l2", "2026-01-01T00:00:00", given_channel="fair", campaign_id="alias"),
         lead("l3", "2026-01-01T00:00:00", has_utm=1, campaign_id="unpaid"),
-        lead("l4", "2026-01-01T00:00:00"),
+        lead("l4", "2026-01-01T00:00:00", given_channel=" "),
     ]
     created, closed = "2026-01-01T00:00:00", "2026-01-02T00:00:00"
     opportunities = [

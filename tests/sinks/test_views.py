@@ -379,6 +379,14 @@ def test_a_budget_stands_on_the_first_day_of_its_campaign(database):
     assert {(row["budget"], row["unconverted"]) for row in others} == {(0, 0)}
 
 
+def test_a_budget_without_a_currency_is_in_the_reporting_currency(database):
+    put(database, "campaigns", {"campaign_id": "a", "has_budget": 1, "budget_units": 1000_0000, "currency": ""})
+    put(database, "roll_leads", leads(day="2026-01-31", leads=1) | {"campaign_id": "a"})
+    assert one(database, "SELECT budget FROM report_profitability")["budget"] == 1000
+    change(database, currency="SEK")
+    assert one(database, "SELECT budget FROM report_profitability")["budget"] == 1000
+
+
 # --- people
 
 
@@ -627,6 +635,14 @@ def test_model_sensitivity_says_which_campaigns_depend_on_the_model(database):
     assert [rows["a"][n] for n in ("revenue_first", "revenue_w_shaped", "roas_min", "roas_max")] == [50, 150, 0.5, 1.5]
     assert {name: row["decision_depends"] for name, row in rows.items()} == {"a": 1, "b": 0, "c": 0}
     assert (rows["c"]["roas_min"], rows["c"]["spend"], rows["a"]["month"]) == (None, 0, date(2026, 1, 1))
+
+
+def test_least_and_greatest_roas_of_refunded_spend(database):
+    key = {"day": "2026-01-31", "campaign_id": "a"}
+    put(database, "roll_revenue", revenue(**key, amount=100_0000) | {"revenue_last": 300_0000})
+    put(database, "roll_spend", spend(**key, amount_units=-100_0000))
+    row = one(database, "SELECT roas_min, roas_max, decision_depends FROM report_model_sensitivity")
+    assert row == {"roas_min": -3, "roas_max": -1, "decision_depends": 0}
 
 
 def test_targets_meet_their_actuals(database):

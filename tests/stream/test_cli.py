@@ -132,7 +132,7 @@ def test_the_version_is_printed(run: Run) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    "up worker migrate import send wait report sql status audit settings rules accept-gap reset".split(),  # noqa: SIM905
+    "up worker exporter migrate import send wait report sql status audit settings rules accept-gap reset".split(),  # noqa: SIM905
 )
 def test_every_command_has_help_with_an_example(command: str, run: Run) -> None:
     answer = run(command, "--help") if command != "rules" else run("rules", "list", "--help")
@@ -206,7 +206,9 @@ def test_settings_are_shown_with_origin_and_without_secrets(run: Run, monkeypatc
 # Services out of reach
 
 
-@pytest.mark.parametrize("command", [["audit"], ["report", "calls"], ["sql", "SELECT 1"], ["rules", "list"]])
+@pytest.mark.parametrize(
+    "command", [["audit"], ["report", "calls"], ["sql", "SELECT 1"], ["rules", "list"], ["exporter"]]
+)
 def test_clickhouse_out_of_reach_is_one_line_with_its_address(
     command: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
