@@ -116,8 +116,10 @@ def test_the_commands_exist(command: str) -> None:
     app.parse_args(shlex.split(command)[1:], exit_on_error=False, print_error=False)
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command.startswith("sixfold report")])
-def test_the_reports_can_be_printed(
+@pytest.mark.parametrize(
+    "command", [command for command in COMMANDS if command.startswith(("sixfold report", "sixfold explain"))]
+)
+def test_the_figures_can_be_printed_and_opened(
     command: str, demo: Client, clickhouse_server: ClickHouseServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, name = clickhouse_server, demo.command("SELECT currentDatabase()")
