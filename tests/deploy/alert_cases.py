@@ -153,7 +153,7 @@ def healthy() -> dict[str, Values | None]:
         series("sixfold_gap_records", topic="events", partition="0"): 0,
         series("sixfold_events_total", type="crm.call.logged", outcome="folded"): "0+95x100",
         series("sixfold_events_total", type="crm.call.logged", outcome="forwarded"): "0+500x100",
-        series("sixfold_events_total", type="(unreadable)", outcome="dead_letter"): "0+5x100",
+        series("sixfold_dead_letters_total", reason="invalid-member"): "0+5x100",
         **freshness(600, 400),
         **source("pbx-1", 0, 1),
         **source("ads/meta", 0, 1),
@@ -427,7 +427,7 @@ CASES: dict[str, Case] = {
         under={series("sixfold_kpi_dead_letters", reason="invalid-member"): 20},
     ),
     "SixfoldEventsRejected": Case(
-        fires={series("sixfold_events_total", type="(unreadable)", outcome="dead_letter"): "0+6x100"},
+        fires={series("sixfold_dead_letters_total", reason="invalid-member"): "0+6x100"},
         labels={"severity": "critical", **_DATA},
         summary="5.941% of the events are rejected",
         description=(
@@ -435,10 +435,10 @@ CASES: dict[str, Case] = {
             "Most likely a source has changed its form. What is rejected is in no report."
         ),
         page="/quality",
-        under={series("sixfold_events_total", type="(unreadable)", outcome="dead_letter"): "0+4x100"},
+        under={series("sixfold_dead_letters_total", reason="invalid-member"): "0+4x100"},
         volume={
             series("sixfold_events_total", type="crm.call.logged", outcome="folded"): "0+1x100",
-            series("sixfold_events_total", type="(unreadable)", outcome="dead_letter"): "0+2x100",
+            series("sixfold_dead_letters_total", reason="invalid-member"): "0+2x100",
         },
     ),
     "SixfoldQualityCheckFailing": Case(

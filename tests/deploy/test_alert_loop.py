@@ -12,6 +12,7 @@ import pytest
 from deploy.prometheus.demo import CAMPAIGN, HEALTHY, Loop, alert_loop, calls, not_at_midnight, spend, working_well
 from deploy.prometheus.servers import ServerError, alertmanager, alertmanager_config, prometheus, prometheus_config
 from stream.cli import main
+from tests.deploy.test_rules import RECORDED
 
 
 def test_a_drop_and_a_collapse_are_told_to_those_whom_they_concern(
@@ -23,12 +24,13 @@ def test_a_drop_and_a_collapse_are_told_to_those_whom_they_concern(
 async def drop_and_collapse(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     await not_at_midnight()
     async with alert_loop(directory) as loop:
-        await loop.send(working_well(datetime.now(UTC)))
+        await loop.send([*working_well(datetime.now(UTC)), *agreed(datetime.now(UTC))])
         for query in HEALTHY:
             await loop.until(query)
         # everything that an alert needs is there, so that it is the figures that keep it from firing
         await loop.until('sixfold:figure:calls{member="North"} >= sixfold:threshold:team_answer_rate_min_calls')
         await loop.until(f'sixfold:figure:spend{{member="{CAMPAIGN}"}} >= sixfold:threshold:roi_min_spend')
+        await all_series(loop)
         assert [each for each in loop.receiver.arrived if each.receiver != "operation"] == []
 
         sent = await loop.send(calls(datetime.now(UTC), "bad", 60, "missed"))
@@ -59,6 +61,31 @@ async def drop_and_collapse(directory: Path, capsys: pytest.CaptureFixture[str])
         assert told == {"SixfoldTeamAnswerRateLow", "SixfoldCampaignRoiLow", "SixfoldCampaignCpaHigh"}
     with capsys.disabled():
         print(f"\nfrom event to message: answer rate {after_drop:.1f} s, ROI {after_collapse:.1f} s")
+
+
+def agreed(now: datetime) -> list[dict[str, Any]]:
+    """A target, a budget and a benchmark, none of which is missed."""
+    told = {
+        "target.posted": {"metric": "revenue", "month": f"{now:%Y-%m}", "value": 40_000},
+        "campaign.upserted": {"campaign_id": CAMPAIGN, "budget": 100_000, "currency": "USD"},
+        "benchmark.posted": {"metric": "answer_rate", "value": 0.4, "valid_from": "2026-01-01"},
+    }
+    return [
+        {"id": kind, "source": "test", "type": f"crm.{kind}", "time": now.isoformat(), "data": data}
+        for kind, data in told.items()
+    ]
+
+
+async def all_series(loop: Loop) -> None:
+    """Wait until every recorded series has a value: the exporter and the worker give all that the rules read."""
+    async with asyncio.timeout(120):
+        while True:
+            found = {
+                labels["__name__"] for labels, _ in await loop.ask('count by (__name__) ({__name__=~"sixfold:.+"})')
+            }
+            if found == RECORDED:
+                return
+            await asyncio.sleep(1)
 
 
 async def alerts_of(address: str) -> list[dict[str, Any]]:

@@ -80,7 +80,7 @@ def test_figures_that_are_stale_or_withdrawn_raise_nothing(tmp_path: Path) -> No
 
 
 def _is_a_figure(key: str) -> bool:
-    return key.startswith(("sixfold_kpi_", "sixfold_events_total"))
+    return key.startswith(("sixfold_kpi_", "sixfold_events_total", "sixfold_dead_letters_total"))
 
 
 def test_without_any_metric_only_the_absence_is_told(tmp_path: Path) -> None:
