@@ -82,8 +82,8 @@ class Receiver:
             await runner.cleanup()
 
     async def first(self, alert: str, status: str = "firing") -> Arrived:
-        """Wait for an alert. Raises TimeoutError."""
-        async with asyncio.timeout(PATIENCE):
+        """Wait for an alert. Raises TimeoutError that says what did not come."""
+        async with _patience(f"{alert} did not arrive ({status})"):
             while True:
                 for each in self.arrived:
                     if each.labels["alertname"] == alert and each.status == status:
@@ -119,7 +119,11 @@ class Loop:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        output, _ = await process.communicate()
+        try:
+            output, _ = await process.communicate()
+        finally:
+            if process.returncode is None:  # cancelled
+                process.kill()
         if process.returncode:
             raise ServerError(f"sixfold import failed: {output.decode(errors='replace').strip()}")
         return began
@@ -134,10 +138,19 @@ class Loop:
         return [(each["metric"], float(each["value"][1])) for each in found]
 
     async def until(self, query: str) -> None:
-        """Wait until a query of Prometheus finds something. Raises TimeoutError."""
-        async with asyncio.timeout(PATIENCE):
+        """Wait until a query of Prometheus finds something. Raises TimeoutError that names the query."""
+        async with _patience(f"Prometheus finds nothing: {query}"):
             while not await self.ask(query):  # noqa: ASYNC110 - Prometheus tells nobody when it has new samples
                 await asyncio.sleep(_POLL_SECONDS)
+
+
+@asynccontextmanager
+async def _patience(what: str) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            yield
+    except TimeoutError:
+        raise TimeoutError(f"{what}, within {PATIENCE:g} s") from None
 
 
 @asynccontextmanager
@@ -160,7 +173,7 @@ async def _stack(data: Path, log: Path) -> AsyncIterator[Path]:
     """Run `sixfold up`; gives the file that names where its metrics are."""
     child = await Child.start("sixfold up", _sixfold("up", "--data", str(data), "--json"), log, _environment(data))
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with _patience(f"sixfold up is not ready (log: {log})"):
             while '"ready": true' not in child.last_line():
                 if not child.running:
                     raise ServerError(child.last_line().removeprefix("sixfold: ") or f"sixfold up ended: see {log}")
@@ -275,8 +288,8 @@ def run() -> int:
     except ServerError as error:
         stderr().print(Text(f"sixfold: {error}"))
         return REFUSED
-    except TimeoutError:
-        stderr().print(Text(f"sixfold: nothing arrived within {PATIENCE:g} s"))
+    except TimeoutError as error:
+        stderr().print(Text(f"sixfold: {error}"))
         return NEGATIVE
     except asyncio.CancelledError:
         return INTERRUPTED

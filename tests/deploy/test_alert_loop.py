@@ -78,14 +78,8 @@ def agreed(now: datetime) -> list[dict[str, Any]]:
 
 async def all_series(loop: Loop) -> None:
     """Wait until every recorded series has a value: the exporter and the worker give all that the rules read."""
-    async with asyncio.timeout(120):
-        while True:
-            found = {
-                labels["__name__"] for labels, _ in await loop.ask('count by (__name__) ({__name__=~"sixfold:.+"})')
-            }
-            if found == RECORDED:
-                return
-            await asyncio.sleep(1)
+    for name in sorted(RECORDED):
+        await loop.until(name)
 
 
 async def alerts_of(address: str) -> list[dict[str, Any]]:
