@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTEST ?= .venv/bin/pytest
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help demo test lint bench deep docs-events docs-metrics lock prometheus alerts alert-demo
+.PHONY: help demo test lint bench chaos deep docs-events docs-metrics lock prometheus alerts alert-demo
 .DEFAULT_GOAL := help
 
 help:
@@ -11,12 +11,14 @@ help:
 	@echo "make test           all tests (needs Java 17 and Maven: a real Apache Kafka is among them)"
 	@echo "make lint           ruff and mypy"
 	@echo "make bench          what the worker costs an event, for 100k, 300k and 1M events"
+	@echo "make chaos          every fault under 200,000 events; writes the table of docs/reliability.md (about an hour)"
 	@echo "make deep           the simulation with 100,000 cases"
 	@echo "make docs-events    write the reference of the events again"
 	@echo "make docs-metrics   write the reference of the metrics again"
 	@echo "make alerts         write the rules for Prometheus again, after an edit of deploy/prometheus/thresholds.yml"
 	@echo "make alert-demo     from an event to the message, with a real Prometheus and Alertmanager"
 	@echo "make prometheus     install Debian's Prometheus and Alertmanager, where they are missing (needs root)"
+	@echo "make grafana        write the dashboards again (make grafana-schema: what they are checked against; needs npm)"
 	@echo "make lock           resolve the dependencies again"
 
 .venv/.installed: requirements.lock pyproject.toml
@@ -32,7 +34,13 @@ demo: .venv/.installed
 	.venv/bin/sixfold demo $(if $(ONCE),--once)
 
 test: .venv/.installed prometheus
-	$(PYTEST)
+	$(PYTEST) -n 2 --dist loadfile
+
+chaos: .venv/.installed
+	rm -f .cache/chaos.jsonl && mkdir -p .cache
+	SIXFOLD_CHAOS_EVENTS=200000 SIXFOLD_CHAOS_LONG=1 SIXFOLD_CHAOS_REPORT=$(CURDIR)/.cache/chaos.jsonl \
+		$(PYTEST) tests/chaos --timeout 0
+	.venv/bin/python -m tests.chaos .cache/chaos.jsonl docs/reliability.md
 
 lint: .venv/.installed
 	.venv/bin/ruff check .
@@ -51,6 +59,13 @@ docs-events: .venv/.installed
 
 docs-metrics: .venv/.installed
 	.venv/bin/python -m sinks.metrics_docs docs
+
+.PHONY: grafana grafana-schema
+grafana: .venv/.installed
+	.venv/bin/python -m deploy.grafana
+
+grafana-schema:
+	tests/deploy/schema/generate.sh
 
 alerts: .venv/.installed
 	.venv/bin/sixfold alerts render deploy/prometheus

@@ -166,6 +166,9 @@ class Opportunity(OpportunityId):
     """A possible or decided sale."""
 
     lead_id: Identifier | None = Field(None, description="Lead it came from.")
+    unlinked_lead_id: Identifier | None = Field(
+        None, description="Lead it no longer belongs to: clears lead_id where that is the one."
+    )
     account_id: Identifier | None = Field(None, description="Account it is with.")
     contact_id: Identifier | None = Field(None, description="Person it is talked over with.")
     contact: Text | None = Field(None, description="That person's name (personal data).")
@@ -194,6 +197,9 @@ class Call(CallId):
 
     rep_id: Identifier | None = Field(None, description="Rep on the phone.")
     lead_id: Identifier | None = Field(None, description="Lead on the phone.")
+    unlinked_lead_id: Identifier | None = Field(
+        None, description="Lead it no longer belongs to: clears lead_id where that is the one."
+    )
     opportunity_id: Identifier | None = Field(None, description="Opportunity it was about.")
     direction: Direction | None = Field(None, description="Who called.")
     status: CallStatus | None = Field(None, description="How it ended; all but answered count as missed.")
@@ -273,6 +279,16 @@ class Target(Members):
     month: Month = Field(description="The month, YYYY-MM.")
     value: Number = Field(description="What it should reach.")
     scope: Scope | None = Field("company", description="Whose target it is; the company's if left out.")
+
+
+class Gap(Members):
+    """A record of a source whose change did not come through: it must be fetched, or was."""
+
+    system: Identifier = Field(description="Source that the record is in, such as salesforce/acme.")
+    entity: Identifier = Field(description="The source's own word for what it is, such as Opportunity.")
+    record: Identifier = Field(description="The record; * for all of its kind.")
+    open: Flag = Field(description="true: to be fetched; false: fetched since.")
+    change: Text | None = Field(None, description="The source's own word for what happened, such as GAP_UPDATE.")
 
 
 @dataclass(frozen=True)
@@ -469,6 +485,19 @@ EVENT_TYPES: dict[str, EventType] = {
         ("metric", "scope", "month"),
         "What a month should bring.",
         {"metric": "revenue", "month": "2026-03", "value": 250000, "scope": "team/North"},
+    ),
+    "crm.gap.posted": EventType(
+        Gap,
+        "gap",
+        ("system", "entity", "record"),
+        "A source could not say what changed: the record is to be fetched, or was fetched since.",
+        {
+            "system": "salesforce/acme",
+            "entity": "Opportunity",
+            "record": "0065f00000UloqVAAR",
+            "open": True,
+            "change": "GAP_UPDATE",
+        },
     ),
 }
 

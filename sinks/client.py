@@ -3,6 +3,7 @@
 import logging
 import math
 import re
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import clickhouse_connect
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 5
 RECEIVE_SECONDS = 300
+QUERY_BYTES = 100_000
+"""Of values in the text of one query; ClickHouse takes 256 KiB."""
 _WRONG_LOGIN = ("516", "193", "192")
 _UNKNOWN_DATABASE = "81"
 _NO_RIGHT = "497"
@@ -58,6 +61,25 @@ def connect(
         )
     except ClickHouseError as error:
         raise ClickHouseUnusable(_reason(settings, error)) from None
+
+
+def bound_lists(values: Iterable[str]) -> Iterator[list[str]]:
+    """Cut values into lists that the driver can bind into the text of one query (`%(name)s`), in their order.
+
+    As parameters of the server (`{name:Array(String)}`) more than 4 KB would travel as a form, which not every
+    endpoint takes.
+    """
+    chunk: list[str] = []
+    size = 0
+    for value in values:
+        length = 2 * len(value.encode()) + 4  # at the worst every character is escaped
+        if chunk and size + length > QUERY_BYTES:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(value)
+        size += length
+    if chunk:
+        yield chunk
 
 
 def error_code(error: BaseException) -> str:

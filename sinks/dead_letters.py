@@ -11,13 +11,14 @@ from typing import Any, Literal
 
 from clickhouse_connect.driver.client import Client
 
+from sinks.client import bound_lists
+
 Outcome = Literal["replayed", "dropped"]
 STATES = ("open", "replayed", "dropped")
 
 _COLUMNS = (
     "topic, partition, offset, received_at, reason, message, source, event_id, event_type, bytes, state, settled_at"
 )
-_AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -156,12 +157,11 @@ def settle(client: Client, places: Sequence[Place], outcome: Outcome) -> None:
 
 def delete(client: Client, places: Sequence[Place]) -> None:
     """Delete dead letters with their bytes, on disk too once their old parts are gone (`sinks/purge.py`)."""
-    for start in range(0, len(places), _AT_ONCE):
-        chunk = [(place.topic, place.partition, place.offset) for place in places[start : start + _AT_ONCE]]
+    for chunk in bound_lists(map(str, places)):
         client.command(
-            "ALTER TABLE dead_letters DELETE WHERE (topic, partition, offset) IN"
-            " {places:Array(Tuple(String, Int32, Int64))} SETTINGS mutations_sync = 2",
-            parameters={"places": chunk},
+            "ALTER TABLE dead_letters DELETE WHERE concat_ws('/', topic, toString(partition), toString(offset)) IN"
+            " %(ids)s SETTINGS mutations_sync = 2",
+            parameters={"ids": chunk},
         )
 
 
@@ -173,17 +173,17 @@ def _conditions(selection: Selection) -> tuple[str, dict[str, object]]:
     conditions = ["true"]
     values: dict[str, object] = {}
     if selection.state:
-        conditions.append("state = {state:String}")
+        conditions.append("state = %(state)s")
         values["state"] = selection.state
     for name, wanted in (("reason", selection.reasons), ("source", selection.sources)):
         if wanted:
-            conditions.append(f"has({{{name}:Array(String)}}, toString({name}))")
+            conditions.append(f"toString({name}) IN %({name})s")
             values[name] = list(wanted)
     for name, sign, instant in (("since", ">=", selection.since), ("until", "<", selection.until)):
         if instant is not None:
-            conditions.append(f"toUnixTimestamp64Milli(received_at) {sign} {{{name}:Int64}}")
+            conditions.append(f"toUnixTimestamp64Milli(received_at) {sign} %({name})s")
             values[name] = round(instant.timestamp() * 1000)
     if selection.places:
-        conditions.append("has({ids:Array(String)}, id)")
+        conditions.append("id IN %(ids)s")
         values["ids"] = [str(place) for place in selection.places]
     return " AND ".join(conditions), values

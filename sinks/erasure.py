@@ -9,18 +9,18 @@ import codecs
 import json
 import re
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
 
 from schemas import decode_key
+from sinks.client import bound_lists
 from sinks.dead_letters import Place, delete
 
 PERSONAL_TABLES = ("people", "dead_letters")
 """The tables with personal data."""
 
-_AT_ONCE = 1000
 _PAUSE_SECONDS = 1.0
 _STRING = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _NUMBER = {
@@ -51,8 +51,13 @@ class ErasedIds:
 
     def named_in(self, value: bytes) -> bool:
         """Whether the bytes of an event name one of the ids."""
-        if value[:2] in _UTF16:
-            value = value.decode("utf-16", "replace").encode()
+        if self._named_in(value):
+            return True
+        if value[:2] in _UTF16 and self._named_in(value.decode("utf-16", "replace").encode()):
+            return True
+        return b"\0" in value and self._named_in(value.replace(b"\0", b""))
+
+    def _named_in(self, value: bytes) -> bool:
         if any(text in self.all for text in _strings(value)):
             return True
         return any(
@@ -97,8 +102,8 @@ def erased_entities(client: Client) -> list[str]:
 def standing(client: Client, entities: Sequence[str]) -> Standing:
     """What is still there of these entities. Errors: those of the client."""
     people = 0
-    for chunk in _chunks(entities):
-        query = "SELECT count() FROM people WHERE entity IN {entities:Array(String)}"
+    for chunk in bound_lists(entities):
+        query = "SELECT count() FROM people FINAL WHERE entity IN %(entities)s"
         people += int(client.query(query, parameters={"entities": chunk}).result_rows[0][0])
     return Standing(people, tuple(_dead_letters(client, entities)))
 
@@ -106,11 +111,11 @@ def standing(client: Client, entities: Sequence[str]) -> Standing:
 def _dead_letters(client: Client, entities: Sequence[str]) -> list[Place]:
     """ClickHouse leaves out those that cannot name an id, `ErasedIds` decides on the others."""
     found: set[Place] = set()
-    for chunk in _chunks(entities):
+    for chunk in bound_lists(entities):
         ids = ErasedIds(chunk)
         with client.query_row_block_stream(
             r"""SELECT topic, partition, offset, value FROM dead_letters FINAL
-            WHERE hasAny(extractAll(value, '"((?:[^"\\\\]|\\\\.)*)"'), {ids:Array(String)})
+            WHERE hasAny(extractAll(value, '"((?:[^"\\\\]|\\\\.)*)"'), %(ids)s)
                 OR position(value, '\\') > 0 OR position(value, '\0') > 0
                 OR match(value, '"(lead_id|opportunity_id|merged_ids)"\\s*:\\s*[^"\\s]')""",
             parameters={"ids": sorted(ids.all)},
@@ -133,9 +138,9 @@ def purge(client: Client, entities: Sequence[str]) -> Standing:
         if not found:
             break
         if found.people:
-            for chunk in _chunks(entities):
+            for chunk in bound_lists(entities):
                 client.command(
-                    "ALTER TABLE people DELETE WHERE entity IN {entities:Array(String)} SETTINGS mutations_sync = 2",
+                    "ALTER TABLE people DELETE WHERE entity IN %(entities)s SETTINGS mutations_sync = 2",
                     parameters={"entities": chunk},
                 )
         delete(client, found.dead_letters)
@@ -171,9 +176,3 @@ def wait_for_old_parts(client: Client, timeout_seconds: float) -> list[str]:
         time.sleep(_PAUSE_SECONDS)
         waited_for &= set(old_parts(client))
     return sorted(waited_for)
-
-
-def _chunks(entities: Collection[str]) -> Iterator[list[str]]:
-    ordered = sorted(set(entities))
-    for start in range(0, len(ordered), _AT_ONCE):
-        yield ordered[start : start + _AT_ONCE]

@@ -189,7 +189,7 @@ class Exporter:
         if run.result and not query.clocked and run.standing == standing:
             run.success, run.as_of = now, as_of  # nobody wrote: it would find the same
             return
-        if run.result and now - run.began < min(query.seconds, self._stale / 2):
+        if self._good(run) and now - run.began < min(query.seconds, self._stale / 2):
             return
         run.began = now
         began = time.perf_counter()
@@ -247,9 +247,8 @@ class Exporter:
 
     def _good(self, run: _Run) -> bool:
         """Whether a query's figures may be shown."""
-        if run.result is None or run.success is None or run.as_of is None:
-            return False
-        return self._now() - min(run.success, run.as_of) <= self._stale
+        # the as-of is from before the last success, so that it is the older of the two
+        return run.result is not None and run.as_of is not None and self._now() - run.as_of <= self._stale
 
     def families(self) -> Iterator[Family]:
         """What a scrape finds."""

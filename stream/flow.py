@@ -222,7 +222,7 @@ def parent(entity: str, document: Document) -> str | None:
         return None
     values = document.values()
     for name, target in links:
-        value = values.get(name)
+        value = document.lead(values) if name == "lead_id" else values.get(name)
         if value is not None:
             return entity_key(target, value)
     return None

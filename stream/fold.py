@@ -24,6 +24,8 @@ Fields = dict[str, Any]
 HISTORIES = frozenset({"stage", "status"})
 HISTORY_LIMIT = 1024
 _NO_FIELDS: Fields = {}
+#: before a lead's id: the register that says that an opportunity or a call does not belong to that lead (any more)
+UNLINKED = "unlinked@"
 
 
 #: fields of documents that are no members of events, and the member whose canonical form they have
@@ -32,7 +34,7 @@ _NAMES = {"merged_into": "lead_id", "outcome": "status"}
 
 def canonical(name: str, value: Any) -> str:  # noqa: ANN401 - the value of any field
     """Canonical JSON of a field's value: what decides between two values of one order key."""
-    if name == "deleted":
+    if name == "deleted" or name.startswith(UNLINKED):
         return "true" if value else "false"
     if name == "figure":
         return "{" + ",".join(f'"{each}":{canonical_member(each, value[each])}' for each in sorted(value)) + "}"
@@ -69,6 +71,18 @@ class Document(msgspec.Struct, array_like=True):
     def history(self, name: str) -> list[tuple[Key, Any]]:
         """Every kept (order key, value) of `stage` or `status`, ascending."""
         return [(key, value) for key, fields in self.writes for value in fields.get(name, ())]
+
+    def lead(self, values: Fields) -> str | None:
+        """The lead that `lead_id` names, unless a later event has said that it is not that one.
+
+        So a removed association clears the link only where it is the current one, in whatever order they arrive.
+        `values` are those of this document.
+        """
+        lead_id: str | None = values.get("lead_id")
+        if lead_id is None or UNLINKED + lead_id not in values:
+            return lead_id
+        linked, unlinked = self.key_of("lead_id"), self.key_of(UNLINKED + lead_id)
+        return None if linked is None or unlinked is None or unlinked > linked else lead_id
 
     def key_of(self, name: str) -> Key | None:
         """The order key of the event that last wrote a register."""
@@ -263,6 +277,7 @@ def _opportunity(type_: str, verb: str, key: Key, home: str, data: Fields) -> Ch
         return Change(home, home, key, {"deleted": True}, known=False)
     if verb == "restored":
         return Change(home, home, key, {"deleted": False}, known=False)
+    _unlink(data)
     personal = _split_personal(data, _OPPORTUNITY_PERSONAL)
     if type_ in _DEAL_STATUS:
         data["status"] = [_DEAL_STATUS[type_]]
@@ -287,7 +302,15 @@ def _call(verb: str, key: Key, home: str, data: Fields) -> Change:
     if "status" in data:
         # how a call ended is a register; `status` is the history of an opportunity
         data["outcome"] = data.pop("status")
+    _unlink(data)
     return Change(home, home, key, data)
+
+
+def _unlink(data: Fields) -> None:
+    """One register for each lead that was unlinked: two removals must not hide each other."""
+    lead_id = data.pop("unlinked_lead_id", None)
+    if lead_id is not None:
+        data[UNLINKED + lead_id] = True
 
 
 def _rep(key: Key, home: str, data: Fields) -> Change:

@@ -19,6 +19,8 @@ import msgspec
 from schemas import Rejected, decode
 from stream.inputs import STDIN, InputError, Item, Rejection, Source, read_csv, read_jsonl
 from stream.mapping import Mapping, MappingError, read_mapping
+from stream.provided import Provided, Reader
+from stream.quality import Quality
 from stream.rows import RowMapper
 from stream.sending import Destination, open_destination
 from stream.settings import Settings
@@ -58,7 +60,11 @@ class ImportResult:
     reasons: Counter[str] = field(default_factory=Counter)
     """Rejected lines and rows by reason."""
     unmapped: Counter[tuple[str, str]] = field(default_factory=Counter)
-    """Values that no map and no lookup of the mapping knew, by column."""
+    """Values that no map and no lookup of the mapping or the source file knew, by column."""
+    kinds_passed_over: Counter[str] = field(default_factory=Counter)
+    """Parts of a provider's payloads that mean nothing to the reports, by kind."""
+    quality: Quality | None = None
+    """What the reports could not use as it is (dry run)."""
 
     @property
     def sent(self) -> int:
@@ -97,6 +103,7 @@ def import_files(
     settings: Settings,
     mapping: Path | None = None,
     *,
+    provided: Provided | None = None,
     dry_run: bool = False,
     restart: bool = False,
     rejected: Path | None = None,
@@ -105,25 +112,27 @@ def import_files(
 ) -> ImportResult:
     """Send JSONL files, or with a mapping CSV files, in turn; `-` is standard input, .gz files are unpacked.
 
-    `rejected` takes what is rejected of all files; without it each has a file of its own in the data
-    directory. `restart` forgets how far an earlier run got. `dry_run` sends and writes nothing, keeps the
-    `first` events and looks at each as the worker would. Raises InputError, MappingError or SendingError, and
-    OSError where the data directory cannot be written; all but the last can be shown as they are.
+    `provided`: they are in a provider's own form. `rejected` takes what is rejected of all files; without it each
+    has a file of its own in the data directory. `restart` forgets how far an earlier run got. `dry_run` sends and
+    writes nothing, keeps the `first` events and looks at each as the worker would. Raises InputError, MappingError
+    or SendingError, and OSError where the data directory cannot be written; all but the last can be shown as they are.
     """
     rules = read_mapping(mapping) if mapping is not None else None
     for path in paths:
-        _check(path, rules)
+        _check(path, rules, provided)
         if rejected is not None and rejected.resolve() == path.resolve():
             raise InputError(f"{path}: cannot take what is rejected, for it is what is imported")
-    run = _Run(settings, rules, mapping, rejected, progress or (lambda _: None), restart)
+    run = _Run(settings, rules, mapping, provided, rejected, progress or (lambda _: None), restart)
     if dry_run:
         return run.preview(paths, first)
     return asyncio.run(run.send(paths))
 
 
-def _check(path: Path, mapping: Mapping | None) -> None:
-    if mapping is None and path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv")):
-        raise InputError(f"{path}: is a CSV file: say with --mapping how its rows become events")
+def _check(path: Path, mapping: Mapping | None, provided: Provided | None) -> None:
+    if mapping is None and provided is None and path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv")):
+        raise InputError(
+            f"{path}: is a CSV file: say with --format whose export it is, or with --mapping how rows become events"
+        )
     if path == STDIN:
         return
     if path.is_dir():
@@ -158,9 +167,8 @@ class _Batch:
 
     def add(self, item: Item) -> None:
         self.line, self.position = item.line, item.position
-        if item.rejection is not None:
-            self.rejections.append((item.first_line, item.rejection))
-        elif not item.events:
+        self.rejections += [(item.first_line, rejection) for rejection in item.rejections]
+        if not item.events and not item.rejections:
             self.passed_over += 1
         for event in item.events:
             self.events.append(event)
@@ -179,7 +187,7 @@ def _batches(items: Iterable[Item]) -> Iterator[_Batch]:
         if len(batch.rejections) + batch.passed_over >= BATCH_EVENTS:  # much ado about nothing to send
             yield batch
             batch = _Batch()
-    if batch.line:
+    if batch.line or batch.events:
         yield batch
 
 
@@ -191,17 +199,19 @@ class _Run:
         settings: Settings,
         mapping: Mapping | None,
         mapping_path: Path | None,
+        provided: Provided | None,
         rejected: Path | None,
         progress: Callable[[Progress], None],
         restart: bool,
     ) -> None:
-        self._settings, self._mapping, self._mapping_path = settings, mapping, mapping_path
+        self._settings, self._mapping, self._mapping_path, self._provided = settings, mapping, mapping_path, provided
         self._rejected, self._progress, self._restart = rejected, progress, restart
         self._folder = settings.data / "imports"
         self._result = ImportResult()
 
     def preview(self, paths: Sequence[Path], first: int) -> ImportResult:
         result = self._result
+        result.quality = Quality(self._settings.rules())
         for path in paths:
             file = FileResult(path)
             result.files.append(file)
@@ -209,22 +219,24 @@ class _Run:
                 mapper, items = self._items(source, _State([]))
                 for item in items:
                     file.sent += len(item.events)
-                    file.rejected += item.rejection is not None
-                    file.passed_over += not item.events and item.rejection is None
-                    if item.rejection is not None:
-                        result.reasons[item.rejection.reason] += 1
+                    file.rejected += len(item.rejections)
+                    file.passed_over += not item.events and not item.rejections
+                    result.reasons.update(rejection.reason for rejection in item.rejections)
                     for event in item.events:
                         if len(result.preview) < first:
                             result.preview.append(event)
-                        self._judge(event)
+                        self._judge(event, result.quality)
                 self._count_unmapped(mapper)
         return result
 
-    def _judge(self, event: bytes) -> None:
+    def _judge(self, event: bytes, quality: Quality) -> None:
         try:
-            self._result.types[decode(event, None).type] += 1
+            read = decode(event, None)
         except Rejected as rejected:
             self._result.reasons[str(rejected.reason)] += 1
+        else:
+            self._result.types[read.type] += 1
+            quality.look(read)
 
     async def send(self, paths: Sequence[Path]) -> ImportResult:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -275,7 +287,10 @@ class _Run:
         self._count_unmapped(mapper)
         remembered.unlink(missing_ok=True)
 
-    def _items(self, source: Source, state: _State) -> tuple[RowMapper | None, Iterator[Item]]:
+    def _items(self, source: Source, state: _State) -> tuple[RowMapper | Reader | None, Iterator[Item]]:
+        if self._provided is not None:
+            reader = Reader(self._provided, source)
+            return reader, reader.items(state.line, state.position)
         if self._mapping is None or self._mapping_path is None:
             return None, read_jsonl(source, state.line, state.position)
         folders = [self._mapping_path.parent]
@@ -287,9 +302,11 @@ class _Run:
             raise MappingError(f"{self._mapping_path}: {error}") from None
         return mapper, read_csv(source, mapper, state.line)
 
-    def _count_unmapped(self, mapper: RowMapper | None) -> None:
+    def _count_unmapped(self, mapper: RowMapper | Reader | None) -> None:
         if mapper is not None:
             self._result.unmapped.update(mapper.unmapped)
+        if isinstance(mapper, Reader):
+            self._result.kinds_passed_over.update(mapper.passed_over)
 
     def _recall(self, path: Path) -> tuple[_State, Path]:
         """Find how far this very file got on its way to this destination, and where that is remembered."""
@@ -298,7 +315,7 @@ class _Run:
             str(path.resolve()),
             target,
             self._settings.prefix,
-            self._mapping.digest() if self._mapping else "",
+            self._mapping.digest() if self._mapping else self._provided.digest() if self._provided else "",
         ]
         key = hashlib.sha256(json.dumps(way).encode()).hexdigest()[:16]
         name = "stdin" if path == STDIN else path.name

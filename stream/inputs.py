@@ -15,7 +15,7 @@ from typing import IO, BinaryIO, cast
 from stream.mapping import MappingError
 from stream.rows import RowMapper, UnmappableRow
 
-__all__ = ["MAX_LINE", "STDIN", "InputError", "Item", "Rejection", "Source", "read_csv", "read_jsonl"]
+__all__ = ["MAX_LINE", "STDIN", "InputError", "Item", "Rejection", "Source", "read_csv", "read_jsonl", "readable"]
 
 STDIN = Path("-")
 """Stands for standard input."""
@@ -46,7 +46,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Item:
-    """A line or row: its events as they are sent, or its rejection, or neither if it is passed over.
+    """A line or row: its events as they are sent, its rejections (a payload has parts), or neither: passed over.
 
     `line` is where it ends, from 1; `position` the byte behind it (in the uncompressed file, 0 for a CSV).
     `first_line` is where it begins.
@@ -56,7 +56,7 @@ class Item:
     line: int
     position: int
     events: tuple[bytes, ...] = ()
-    rejection: Rejection | None = None
+    rejections: tuple[Rejection, ...] = ()
 
 
 class Source:
@@ -96,7 +96,7 @@ class Source:
 
 
 @contextmanager
-def _readable(source: Source) -> Iterator[None]:
+def readable(source: Source) -> Iterator[None]:
     """Turn what goes wrong while reading into an InputError."""
     try:
         yield
@@ -113,7 +113,7 @@ def read_jsonl(source: Source, line: int = 0, position: int = 0) -> Iterator[Ite
     over. Raises InputError for a file that is no UTF-8 text from its first bytes on, and for a damaged one.
     """
     stream = source.content
-    with _readable(source):
+    with readable(source):
         if position:
             stream.seek(position)
         while text := stream.readline(MAX_LINE + 2):
@@ -131,7 +131,7 @@ def read_jsonl(source: Source, line: int = 0, position: int = 0) -> Iterator[Ite
                 position += size - min(size, MAX_LINE + 2)
                 message = f"the line has {size} bytes, more than {MAX_LINE}"
                 shown = event[:_SHOWN].decode("utf-8", "replace")
-                yield Item(line, line, position, rejection=Rejection("too-large", message, shown, size))
+                yield Item(line, line, position, rejections=(Rejection("too-large", message, shown, size),))
             elif event.isspace() or not event:
                 yield Item(line, line, position)
             else:
@@ -150,7 +150,7 @@ def read_csv(source: Source, mapper: RowMapper, line: int = 0) -> Iterator[Item]
     reader = csv.reader(lines, delimiter=mapping.delimiter, strict=True)
     csv.field_size_limit(MAX_LINE)
     try:
-        with _readable(source):
+        with readable(source):
             header = [column.strip() for column in next(reader, [])]
             mapper.check_header(header)
             while True:
@@ -162,7 +162,7 @@ def read_csv(source: Source, mapper: RowMapper, line: int = 0) -> Iterator[Item]
                     return
                 except csv.Error as error:
                     rejection = Rejection("invalid-csv", f"cannot be read as CSV: {error}", lines.text)
-                    yield Item(first, reader.line_num, 0, rejection=rejection)
+                    yield Item(first, reader.line_num, 0, rejections=(rejection,))
                     continue
                 if reader.line_num > line:
                     yield _row_item(mapper, header, row, first, reader.line_num)
@@ -185,13 +185,13 @@ def _row_item(mapper: RowMapper, header: list[str], row: list[str], first: int, 
     cells = dict(zip(header, row, strict=False))
     if len(row) != len(header):
         message = f"has {len(row)} cells, the header has {len(header)}"
-        return Item(first, last, 0, rejection=Rejection("wrong-cells", message, ",".join(row)))
+        return Item(first, last, 0, rejections=(Rejection("wrong-cells", message, ",".join(row)),))
     if mapper.skips(cells):
         return Item(first, last, 0)
     try:
         return Item(first, last, 0, tuple(mapper.events(cells)))
     except UnmappableRow as refused:
-        return Item(first, last, 0, rejection=Rejection(refused.reason, str(refused), cells))
+        return Item(first, last, 0, rejections=(Rejection(refused.reason, str(refused), cells),))
 
 
 class _Remembering:

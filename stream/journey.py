@@ -228,7 +228,7 @@ def _opportunity(entity: str, document: Document, row_id: str, rules: Rules) -> 
     return Opportunity(
         id_of(entity),
         row_id,
-        values.get("lead_id") or "",
+        document.lead(values) or "",
         values.get("account_id") or "",
         values.get("contact_id") or "",
         amount or 0,
@@ -297,7 +297,7 @@ def _call(entity: str, document: Document, row_id: str, rules: Rules) -> Call | 
         id_of(entity),
         values.get("rep_id") or UNASSIGNED,
         row_id,
-        values.get("lead_id") or "",
+        document.lead(values) or "",
         values.get("opportunity_id") or "",
         values.get("direction") or NONE,
         values.get("outcome") or "",

@@ -13,11 +13,10 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from schemas import PERSONAL, instant_text
+from sinks.client import bound_lists
 from stream.flow import Node, kind_of
 from stream.fold import HISTORIES, Document, Key, canonical
 from stream.log import home_partition
-
-_NODES_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -99,11 +98,10 @@ class Documents:
     def fetch(self, entities: Iterable[str]) -> None:
         """Read the nodes of these entities, as few queries as will do."""
         missing = sorted({entity for entity in entities if entity not in self._nodes})
-        for start in range(0, len(missing), _NODES_AT_ONCE):
-            chunk = missing[start : start + _NODES_AT_ONCE]
+        for chunk in bound_lists(missing):
             rows = self._client.query(
                 "SELECT entity, base64Decode(state) FROM nodes FINAL"
-                " WHERE shard IN {shards:Array(UInt16)} AND entity IN {entities:Array(String)}",
+                " WHERE shard IN %(shards)s AND entity IN %(entities)s",
                 parameters={
                     "shards": sorted({home_partition(entity, self._partitions) for entity in chunk}),
                     "entities": chunk,

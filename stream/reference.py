@@ -77,6 +77,20 @@ def _target(parts: tuple[str | None, ...], document: Document) -> dict[str, Any]
     return {"metric": metric, "scope": scope, "month": f"{month}-01", "value": document.values()["value"]}
 
 
+def _gap(parts: tuple[str | None, ...], document: Document) -> dict[str, Any]:
+    system, entity, record = parts
+    values = document.values()
+    key = document.key_of("open")
+    return {
+        "system": system,
+        "entity": entity,
+        "record": record,
+        "open": int(values["open"]),
+        "change": values.get("change") or "",
+        "since_us": key[0] if key else 0,
+    }
+
+
 _ROWS = {
     "campaign": ("campaigns", _campaign),
     "rep": ("reps", _rep),
@@ -84,4 +98,5 @@ _ROWS = {
     "rate": ("rates", _rate),
     "benchmark": ("benchmarks", _benchmark),
     "target": ("targets", _target),
+    "gap": ("source_gaps", _gap),
 }

@@ -13,6 +13,7 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from schemas import entity_key, instant_text
+from sinks.client import bound_lists
 from stream.flow import id_of, kind_of, root
 from stream.fold import Document
 from stream.provenance import Documents, Said, said
@@ -258,22 +259,19 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - the value of any column
 
 
 def _people(client: Client, entities: Sequence[str]) -> dict[str, dict[str, str]]:
-    rows = client.query(
-        "SELECT entity, field, value FROM people_latest WHERE entity IN {entities:Array(String)} AND value != ''"
-        " ORDER BY entity, field",
-        parameters={"entities": list(entities)},
-    ).result_rows
+    query = "SELECT entity, field, value FROM people_latest WHERE entity IN %(entities)s AND value != '' ORDER BY ALL"
     found: dict[str, dict[str, str]] = {}
-    for entity, name, value in rows:
-        found.setdefault(entity, {})[name] = value
+    for chunk in bound_lists(sorted(entities)):
+        for entity, name, value in client.query(query, parameters={"entities": chunk}).result_rows:
+            found.setdefault(entity, {})[name] = value
     return found
 
 
 def _erased(client: Client, leads: Sequence[str]) -> bool:
-    found = client.query(
-        "SELECT count() FROM erased WHERE entity IN {entities:Array(String)}", parameters={"entities": list(leads)}
+    query = "SELECT count() FROM erased WHERE entity IN %(entities)s"
+    return any(
+        client.query(query, parameters={"entities": chunk}).result_rows[0][0] for chunk in bound_lists(sorted(leads))
     )
-    return bool(found.result_rows[0][0])
 
 
 def _credit(row: _Row) -> Credit:

@@ -21,23 +21,26 @@ from clickhouse_connect.driver.client import Client
 from sinks.migrate import ViewSettings, migrate
 
 USER = "sixfold"
+READER = "sixfold_reader"
 
 
 @dataclass(frozen=True)
 class ClickHouseServer:
-    """Where the session's endpoint listens, and who may write to it."""
+    """Where the session's endpoint listens, who may write to it, and where its files lie."""
 
     host: str
     port: int
     user: str
     password: str
+    reader_password: str = ""
+    data: Path = Path()
 
-    def connect(self, database: str | None = None) -> Client:
+    def connect(self, database: str | None = None, *, reader: bool = False) -> Client:
         return clickhouse_connect.get_client(
             host=self.host,
             port=self.port,
-            username=self.user,
-            password=self.password,
+            username=READER if reader else self.user,
+            password=self.reader_password if reader else self.password,
             database=database or "__default__",
             autogenerate_session_id=False,  # a session's requests run one after the other
         )
@@ -46,11 +49,15 @@ class ClickHouseServer:
 @pytest.fixture(scope="session")
 def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
     """The embedded endpoint on a free port, ended after the session."""
-    password = secrets.token_hex(8)
+    password, reader_password = secrets.token_hex(8), secrets.token_hex(8)
+    passwords = {
+        "SIXFOLD_CLICKHOUSE_PASSWORD": password,
+        "SIXFOLD_CLICKHOUSE_READER_PASSWORD": reader_password,
+    }
     data = tmp_path_factory.mktemp("clickhouse")
     with subprocess.Popen(
         [sys.executable, "-m", "deploy.embedded.clickhouse", "--port", "0", "--data", str(data), "--user", USER],
-        env={**os.environ, "SIXFOLD_CLICKHOUSE_PASSWORD": password},
+        env={**os.environ, **passwords},
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
@@ -59,7 +66,7 @@ def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clic
             line = process.stdout.readline()
             assert line, f"the embedded endpoint ended with {process.wait()}"
             ready = json.loads(line)
-            yield ClickHouseServer(ready["host"], ready["port"], USER, password)
+            yield ClickHouseServer(ready["host"], ready["port"], USER, password, reader_password, data)
         finally:
             process.terminate()
             try:

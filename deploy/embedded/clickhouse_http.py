@@ -19,11 +19,12 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from aiohttp import web
 
-from deploy.embedded import frames
+from deploy.embedded import frames, native_blocks
 from deploy.embedded.clickhouse_engine import Engine, EngineError, Kind, Outcome, Stream
 from deploy.embedded.clickhouse_reader import ReaderGuard, check_setting
 from deploy.embedded.clickhouse_text import Statement
@@ -92,6 +93,16 @@ class _Call:
     session_timeout: float
     may_write: bool
     may_stream: bool
+    block_headers: bool
+
+    def shaped(self, piece: bytes) -> bytes:
+        """A reply, or a piece of one, as the client's version of the protocol has it."""
+        if not self.block_headers:
+            return piece
+        try:
+            return native_blocks.with_headers(piece)
+        except native_blocks.UnknownTypeError as e:
+            raise EngineError.new(48, "NOT_IMPLEMENTED", f"Native is not served to this client: {e}") from None
 
 
 class Endpoint:
@@ -230,6 +241,10 @@ class Endpoint:
                 and statement.keyword in _SELECTS
                 and keys.get("wait_end_of_query") != "1"
             ),
+            block_headers=(
+                reply_format.lower() == "native"
+                and _number(keys.get("client_protocol_version", "0")) >= native_blocks.VERSION
+            ),
         )
 
     async def _answer(
@@ -246,19 +261,21 @@ class Endpoint:
         reply = await self._on(pool, lambda: self._start(call))
         headers["Content-Type"] = _content_type(call.reply_format)
         if isinstance(reply, Outcome):
-            body = await self._on(pool, lambda: packer.feed(reply.body) + packer.finish())
+            body = await self._on(pool, lambda: packer.feed(call.shaped(reply.body)) + packer.finish())
             headers["X-ClickHouse-Summary"] = _summary(reply, started)
             return web.Response(body=body, headers=headers)
-        return await self._send_pieces(request, reply, packer, headers)
+        return await self._send_pieces(request, call, reply, packer, headers)
 
     async def _send_pieces(
-        self, request: web.Request, pieces: _Pieces, packer: frames.Packer, headers: dict[str, str]
+        self, request: web.Request, call: _Call, pieces: _Pieces, packer: frames.Packer, headers: dict[str, str]
     ) -> web.StreamResponse:
         tag = secrets.token_hex(8)
         response = web.StreamResponse(headers=headers | {"X-ClickHouse-Exception-Tag": tag})
         try:
             await response.prepare(request)
             while (piece := await self._on(self._reads, pieces.next)) is not None:
+                if call.block_headers:
+                    piece = await self._on(self._reads, partial(call.shaped, piece))
                 if packed := packer.feed(piece):
                     await response.write(packed)
         except EngineError as e:
@@ -387,6 +404,10 @@ def _seconds(text: str) -> float:
         return min(max(float(text), 1.0), 3600.0)
     except ValueError:
         raise EngineError.new(36, "BAD_ARGUMENTS", f"session_timeout {text!r} is not a number of seconds") from None
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _header_safe(text: str) -> str:

@@ -1,8 +1,8 @@
 -- What report_quality looks at, record by record.
 --
 -- check: the check
--- what: lead, campaign, stage, opportunity, call, spend, dead_letter or node
--- id: its id; a spend figure as platform/account/day/campaign/category, a dead letter as topic/partition/offset
+-- what: lead, campaign, stage, opportunity, call, spend, dead_letter, source_record or node
+-- id: its id; a spend figure as platform/account/day/campaign/category, a dead letter as topic/partition/offset, a source's record as source/entity/record
 -- root: the entity whose node holds it, empty for what no node holds
 -- fails: 1 if it fails
 SELECT
@@ -66,6 +66,8 @@ SELECT
     'dead_letters_of_the_last_24_h', 'dead_letter', id, '',
     state = 'open' AND received_at >= now64(3) - INTERVAL 24 HOUR
 FROM dead_letter_list
+UNION ALL
+SELECT 'records_to_fetch', 'source_record', concat_ws('/', system, entity, record), '', toBool(open) FROM source_gaps FINAL
 UNION ALL
 SELECT 'roots_with_many_documents', 'node', entity, entity, documents > 10000
 FROM (

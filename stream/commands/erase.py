@@ -69,9 +69,9 @@ def erase(
 
 async def _erase(settings: Settings, lead_id: str | None, timeout: float) -> "Receipt":  # noqa: ASYNC109 - a person's, with its own message
     from sinks.client import connect
-    from stream.kafka_access import open_log
     from stream.erasing import erase as run
     from stream.erasing import erase_pending
+    from stream.kafka_access import open_log
     from stream.sending import SendingError
     from stream.wait import MissingTopic
 

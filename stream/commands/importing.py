@@ -1,6 +1,6 @@
 """`sixfold import`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +17,7 @@ from stream.settings import Settings
 if TYPE_CHECKING:
     from stream.importing import ImportResult
     from stream.importing import Progress as Position
+    from stream.quality import Quality
 
 
 def import_files(
@@ -24,19 +25,28 @@ def import_files(
     /,
     *,
     mapping: Path | None = None,
+    format_name: Annotated[str | None, Parameter(name="--format")] = None,
+    source: Path | None = None,
+    as_of: str | None = None,
+    close_gaps: Annotated[bool, Parameter(negative="")] = False,
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     restart: Annotated[bool, Parameter(negative="")] = False,
     rejected: Path | None = None,
     first: int = 5,
     as_json: AsJson = False,
 ) -> int:
-    """Send files: JSONL of events as they are, CSV by a mapping that says what its columns mean.
+    """Send files: JSONL of events, exports of a CRM or an ad platform, any CSV by a mapping of its columns.
 
     Importing anything twice does no harm; an import that was interrupted goes on where it was. Exit code 1:
     something was rejected (and everything else sent).
 
     Examples: `sixfold import events.jsonl`, `zcat e.gz | sixfold import -`,
-    `sixfold import deals.csv --mapping deals.toml --dry-run`
+    `sixfold import deals.csv --mapping deals.toml --dry-run`,
+    `sixfold import --format hubspot-csv --source hubspot.toml contacts.csv deals.csv`,
+    `unzip -p eurofxref-hist.zip | sixfold import --format ecb-csv -`
+
+    Formats: hubspot-csv, salesforce-csv, pipedrive-csv, google-ads-csv, meta-csv, ecb-csv, ecb-xml; payloads that
+    were kept, one a line: hubspot, salesforce, pipedrive, twilio, telephony, google-ads, meta, segment, snowplow.
 
     Parameters
     ----------
@@ -44,8 +54,17 @@ def import_files(
         The files; `-` is standard input, `.gz` is unpacked.
     mapping
         TOML or YAML: which column is which member of which event.
+    format_name
+        Whose file it is, as above.
+    source
+        TOML: the account, and how its fields, stages and people are called (deploy/examples/sources).
+    as_of
+        When the figures were read at the source, such as 2026-03-02T06:00:00Z, where the file does not say; for
+        spend the default is the file's last change.
+    close_gaps
+        The rows are whole records: what was to be fetched of them is fetched now (hubspot-csv, salesforce-csv).
     dry_run
-        Send nothing: show what would come out.
+        Send nothing: show what would come out, and what the reports could not use of it.
     restart
         Begin at the beginning, even where an earlier import of the file was interrupted.
     rejected
@@ -56,24 +75,32 @@ def import_files(
         Print the result as JSON.
 
     """
+    from schemas.adapters import ConfigurationError
     from stream.importing import import_files as run
     from stream.inputs import InputError
     from stream.mapping import MappingError
+    from stream.provided import choose
     from stream.sending import SendingError
 
+    if format_name is not None and mapping is not None:
+        raise CommandError("--format and --mapping exclude each other")
+    if format_name is None and (source is not None or as_of is not None or close_gaps):
+        raise CommandError("--source, --as-of and --close-gaps belong to --format: say whose file it is")
     with _bars() as progress:
         try:
+            provided = None if format_name is None else choose(format_name, source, as_of, close_gaps=close_gaps)
             result = run(
                 files,
                 Settings(),
                 mapping,
+                provided=provided,
                 dry_run=dry_run,
                 restart=restart,
                 rejected=rejected,
                 first=first,
                 progress=progress,
             )
-        except (InputError, MappingError, SendingError) as error:
+        except (ConfigurationError, InputError, MappingError, SendingError) as error:
             raise CommandError(str(error)) from None
         except OSError as error:
             raise CommandError(f"{error.filename}: {error.strerror}") from None
@@ -134,7 +161,26 @@ def _write(result: "ImportResult", dry_run: bool) -> None:
     for reason, count in result.reasons.most_common():
         out.print(Text(f"  {reason}: {count:,}"))
     for (column, value), count in result.unmapped.most_common(20):
-        out.print(Text(f"  column {column}: {value!r} is not in the mapping's map ({count:,} times)"))
+        out.print(Text(f"  column {column}: {value!r} is not mapped ({count:,} times)"))
+    for kind, count in result.kinds_passed_over.most_common(20):
+        out.print(Text(f"  means nothing to the reports: {kind} ({count:,} times)"))
+    if result.quality is not None:
+        _write_quality(result.quality, result.reasons)
+
+
+def _write_quality(quality: "Quality", reasons: Mapping[str, int]) -> None:
+    out = stdout()
+    for stage, count in quality.stages.most_common(20):
+        out.print(Text(f"  stage {stage!r} is not in SIXFOLD_STAGES: a lead in it counts as tofu ({count:,} events)"))
+    for medium, count in quality.mediums.most_common(20):
+        out.print(Text(f"  medium {medium!r} is not in SIXFOLD_CHANNELS: its channel is other ({count:,} events)"))
+    if quality.amounts_without_currency:
+        count = quality.amounts_without_currency
+        out.print(Text(f"  amounts without a currency, taken to be in the reporting one: {count:,}"))
+    if reasons.get("invalid-date"):
+        out.print(Text(f"  dates that do not parse: {reasons['invalid-date']:,}"))
+    if quality.records_to_fetch:
+        out.print(Text(f"  records to fetch at the source: {quality.records_to_fetch:,}"))
 
 
 def _write_json(result: "ImportResult", dry_run: bool) -> None:
@@ -160,6 +206,21 @@ def _write_json(result: "ImportResult", dry_run: bool) -> None:
             "unmapped": [
                 {"column": column, "value": value, "count": count} for (column, value), count in result.unmapped.items()
             ],
+            "kinds_passed_over": dict(result.kinds_passed_over),
+            "quality": _quality(result),
             "preview": [event.decode("utf-8", "replace") for event in result.preview],
         }
     )
+
+
+def _quality(result: "ImportResult") -> dict[str, object] | None:
+    quality = result.quality
+    if quality is None:
+        return None
+    return {
+        "unmapped_stages": [{"value": value, "count": count} for value, count in quality.stages.most_common()],
+        "unmapped_mediums": [{"value": value, "count": count} for value, count in quality.mediums.most_common()],
+        "amounts_without_currency": quality.amounts_without_currency,
+        "invalid_dates": result.reasons.get("invalid-date", 0),
+        "records_to_fetch": quality.records_to_fetch,
+    }

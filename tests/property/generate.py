@@ -78,6 +78,7 @@ def event(rng: random.Random) -> dict[str, Any]:  # noqa: C901 - a branch a kind
             type_ = rng.choice(["crm.opportunity.created", "crm.opportunity.updated"])
         for name, values in (
             ("lead_id", [*LEADS, None]),
+            ("unlinked_lead_id", LEADS),
             ("amount", ["100.00", "-3.3333", 7, None]),
             ("cost", ["1.0001"]),
             ("currency", ["EUR", "USD"]),
@@ -99,6 +100,7 @@ def event(rng: random.Random) -> dict[str, Any]:  # noqa: C901 - a branch a kind
         data = {"call_id": call}
         for name, values in (
             ("lead_id", [*LEADS, None]),
+            ("unlinked_lead_id", LEADS),
             ("opportunity_id", [*OPPORTUNITIES, None]),
             ("rep_id", ["r1", "r2", None]),
             ("direction", ["inbound", "outbound"]),

@@ -3,12 +3,12 @@
 from collections import Counter
 
 import pytest
-from broken_events import LITERALS, event_bytes, event_with, places
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from schemas import EVENT_TYPES, Event, Reason, Rejected, decode, decode_reference
 from schemas.decode import MAX_BYTES
+from tests.schemas.broken_events import LITERALS, event_bytes, event_with, places
 
 TIMESTAMPS = st.sampled_from([None, -1, 0, 1_700_000_000_000, 1_772_366_400_000, 5_648_745_600_000])
 

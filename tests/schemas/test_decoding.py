@@ -255,5 +255,5 @@ def test_homes(name: str, data: str, home: list[str]) -> None:
     assert event.home == home[0]
 
 
-def test_there_are_24_types() -> None:
-    assert len(EVENT_TYPES) == 24
+def test_there_are_25_types() -> None:
+    assert len(EVENT_TYPES) == 25

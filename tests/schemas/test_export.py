@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from broken_events import LITERALS, event_with, places
 from jsonschema import Draft202012Validator
 
 from schemas import EVENT_TYPES, Rejected, decode
 from schemas.export import event_schema, example_event, export
+from tests.schemas.broken_events import LITERALS, event_with, places
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -84,6 +84,6 @@ def test_command_line(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "schemas.export", str(tmp_path)], capture_output=True, text=True, check=True
     )
-    assert "25 files" in done.stdout
+    assert "26 files" in done.stdout
     assert (tmp_path / "events.md").exists()
     assert subprocess.run([sys.executable, "-m", "schemas.export"], capture_output=True, check=False).returncode == 2

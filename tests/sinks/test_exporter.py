@@ -211,9 +211,11 @@ def test_figures_of_tables_that_stay_behind_kafka_are_withdrawn(database: Client
     refresh(exporter)
     assert not scrape(exporter)  # how old they are is not known
     log.behind = 0
+    write(database, 2)
     refresh(exporter)
     caught_up = clock.now
-    assert scrape(exporter)[CALLS_TODAY] == 1
+    assert scrape(exporter)[CALLS_TODAY] == 2
+    assert all(up(exporter).values())
     log.behind = 1
     for _ in range(3):
         clock.now += 30

@@ -66,7 +66,7 @@ def _more(now: datetime, zone: str) -> Iterator[bytes]:
         yield event("campaign.upserted", now, campaign_id=f"c{number}", name=f"Campaign {number}", budget=100 + number,
                     currency="USD")  # fmt: skip
         for back in range(chance.randint(1, 6)):
-            moment = now - timedelta(days=chance.randint(0, 33), minutes=chance.randint(1, 50))
+            moment = now - timedelta(days=chance.randint(0, 33), minutes=chance.randint(1, 110))
             yield event("spend.posted", moment, platform="meta", date=f"{moment:%Y-%m-%d}", amount=chance.randint(1, 9),
                         currency="USD", campaign_id=f"c{number}", account_id=str(back))  # fmt: skip
             yield event("lead.created", moment, lead_id=f"l{number}-{back}", campaign_id=f"c{number}",

@@ -21,6 +21,7 @@ CHECKS = (
     "leads_of_a_campaign_without_spend",
     "amounts_without_rate",
     "dead_letters_of_the_last_24_h",
+    "records_to_fetch",
     "roots_with_many_documents",
 )
 
@@ -120,6 +121,7 @@ def test_each_check_counts_those_that_fail(company: Client) -> None:
         # five opportunities and four figures
         "amounts_without_rate": (9, 2, ["o2", "p//2026-01-01/paid/media"]),
         "dead_letters_of_the_last_24_h": (0, 0, []),
+        "records_to_fetch": (0, 0, []),
         # four leads, one loose opportunity, one loose call, four figures
         "roots_with_many_documents": (10, 0, []),
     }
@@ -134,6 +136,15 @@ def test_dead_letters_of_the_last_day_fail(database: Client) -> None:
     ]
     insert(database, "dead_letters", letters)
     assert quality(database)["dead_letters_of_the_last_24_h"] == (3, 2, ["events/3/1", "events/3/23"])
+
+
+def test_a_record_that_must_be_fetched_fails_until_it_was(database: Client) -> None:
+    def gap(record: str, version: int, *, open_: int) -> dict[str, object]:
+        about = {"system": "salesforce/acme", "entity": "Lead", "record": record}
+        return {"shard": 1, **about, "open": open_, "change": "GAP_UPDATE", "since_us": 0, "version": version}
+
+    insert(database, "source_gaps", [gap("00Q1", 1, open_=1), gap("00Q2", 1, open_=1), gap("00Q1", 2, open_=0)])
+    assert quality(database)["records_to_fetch"] == (2, 1, ["salesforce/acme/Lead/00Q2"])
 
 
 def test_samples_are_the_five_least_ids(database: Client) -> None:

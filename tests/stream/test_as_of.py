@@ -77,3 +77,8 @@ def test_positions_in_a_log_that_is_gone_say_nothing_of_the_new_one() -> None:
     assert as_of.at == 1.0
     as_of.reach(standings(3, incarnation="b"))
     assert as_of.at == 2.0
+    as_of = AsOf()
+    as_of.note(1.0, ends(5), "a")
+    as_of.note(2.0, ends(20), "b")
+    as_of.reach(standings(7, incarnation="b"))
+    assert as_of.at is None

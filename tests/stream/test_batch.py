@@ -186,6 +186,23 @@ def test_a_call_without_lead_rep_or_opportunity_counts() -> None:
     assert (row["rep_id"], row["direction"], row["calls"], row["missed"]) == ("(unassigned)", "(none)", 1, 1)
 
 
+def test_unlinking_clears_the_link_only_where_that_lead_is_the_current_one() -> None:
+    leads = [lead("1", "2026-03-01", channel="A"), lead("2", "2026-03-01", channel="B")]
+    won = [opportunity("o", "2026-03-02", lead_id="1", amount=4), deal("won", "o", "2026-03-09")]
+
+    def said(time: str, **data: Any) -> bytes:
+        return event("crm.opportunity.updated", time, opportunity_id="o", **data)
+
+    assert credits_of([*leads, *won, said("2026-03-03", unlinked_lead_id="1")], "first") == {"(unattributed)": 40000}
+    other = [*leads, *won, said("2026-03-03", lead_id="2"), said("2026-03-04", unlinked_lead_id="1")]
+    assert credits_of(other, "first") == {"B": 40000}
+    # two removals do not hide each other, and a link that is made again holds
+    both = [*other, said("2026-03-05", unlinked_lead_id="2"), said("2026-03-06", unlinked_lead_id="1")]
+    assert credits_of(both, "first") == {"(unattributed)": 40000}
+    assert credits_of([*both, said("2026-03-07", lead_id="2")], "first") == {"B": 40000}
+    assert credits_of(both, "first") == credits_of(both[::-1], "first")
+
+
 def test_a_chain_of_merges_counts_once_at_its_end_and_a_cycle_at_its_least_id() -> None:
     def merged(survivor: str, *merged_ids: str) -> bytes:
         return event("crm.lead.merged", "2026-03-20", lead_id=survivor, merged_ids=list(merged_ids))

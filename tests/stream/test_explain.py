@@ -198,6 +198,22 @@ def test_a_figure_that_its_records_do_not_make_is_said_to_differ(
         company.command("ALTER TABLE roll_calls DELETE WHERE rep_id = 'ghost' SETTINGS mutations_sync = 2")
 
 
+def test_a_figure_that_is_being_flushed_is_read_again(company: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    epoch = company.query("SELECT max(epoch) FROM manifest WHERE shard = 0").result_rows[0][0]
+    columns = "(shard, epoch, day, rep_id, direction, calls, version)"
+    company.command(f"INSERT INTO roll_calls {columns} VALUES (0, {epoch}, '2020-01-01', 'late', 'inbound', 3, 1)")
+    pauses = []
+
+    def rest(seconds: float) -> None:
+        pauses.append(seconds)
+        company.command("ALTER TABLE roll_calls DELETE WHERE rep_id = 'late' SETTINGS mutations_sync = 2")
+
+    monkeypatch.setattr("stream.explain.time.sleep", rest)
+    found = explained(company, "report_calls", "calls")
+    assert found.adds_up
+    assert len(pauses) == 1
+
+
 def test_a_credit_says_who_said_what_and_what_was_found_when_it_was_read(run: Run) -> None:
     arguments = ("--day", "2026-03-05", "--where", "campaign_id=k1", "--column", "revenue", "--json")
     code, found = run("profitability", *arguments)

@@ -266,7 +266,7 @@ def test_a_dry_run_shows_what_would_come_out_and_sends_nothing(
     [
         ("none.jsonl", None, False, "No such file"),
         ("folder", None, False, "is a directory"),
-        ("deals.csv", b"a,b\n", False, "say with --mapping"),
+        ("deals.csv", b"a,b\n", False, "or with --mapping"),
         ("wide.jsonl", '{"a": 1}\n'.encode("utf-16"), False, "is not UTF-8 but UTF-16"),
         (
             "other.csv",

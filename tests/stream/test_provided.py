@@ -1,0 +1,222 @@
+"""`sixfold import --format`: files of providers, as a dry run shows them and as the topic of the events gets them."""
+
+import gzip
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schemas import decode
+from stream.cli import main
+from tests.kafka.broker import TansuBroker
+from tests.schemas.adapters.samples import ECB_XML, GOOGLE_ADS, META, NOON, SEGMENT_PAGE, TWILIO, hubspot, salesforce
+from tests.stream.test_importing import Topic
+
+pytest_plugins = ["tests.kafka.fixtures"]
+
+Import = Callable[..., tuple[int, dict[str, Any]]]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("SIXFOLD_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Import:
+    """Give exit code and the JSON of an import; of a refused one its line."""
+
+    def run(*arguments: str) -> tuple[int, dict[str, Any]]:
+        code = main(["import", *arguments, "--json"])
+        out, err = capsys.readouterr()
+        return code, json.loads(out) if out else {"refused": err.strip()}
+
+    return run
+
+
+CONTACTS = """Record ID,Email,Lifecycle Stage,Original Source,UTM Medium,Last Modified Date
+1,ada@example.org,Marketing Qualified Lead,,telepathy,2026-03-01 12:00
+2,bo@example.org,Subscriber,Paid Search,pigeon,2026-03-01 12:00
+3,cy@example.org,Subscriber,,cpc,someday
+"""
+DEALS = """Record ID,Deal Name,Deal Stage,Amount,Last Modified Date
+9,Ten licences,4711,1250.50,2026-03-01 12:00
+10,One licence,Closed Won,12.345678,2026-03-01 12:00
+"""
+
+
+def test_a_dry_run_says_what_would_come_out_and_what_is_wrong_with_it(run: Import) -> None:
+    Path("contacts.csv").write_text(CONTACTS)
+    Path("deals.csv").write_text(DEALS)
+    Path("hubspot.toml").write_text('kind = "hubspot"\nsource = "hubspot/62515"\n[owners]\n901 = "Ada Example"')
+    code, found = run("contacts.csv", "deals.csv", "--format", "hubspot-csv", "--source", "hubspot.toml", "--dry-run")
+    assert code == 1
+    assert found["types"] == {"crm.rep.upserted": 2, "crm.lead.updated": 2, "crm.opportunity.updated": 1}
+    assert found["reasons"] == {"invalid-date": 1, "invalid-member": 1}
+    assert found["unmapped"] == [{"column": "deal.stages", "value": "4711", "count": 1}]
+    assert found["quality"] == {
+        "unmapped_stages": [
+            {"value": "Marketing Qualified Lead", "count": 1},
+            {"value": "Subscriber", "count": 1},
+            {"value": "4711", "count": 1},
+        ],
+        "unmapped_mediums": [{"value": "telepathy", "count": 1}],
+        "amounts_without_currency": 1,
+        "invalid_dates": 1,
+        "records_to_fetch": 0,
+    }
+    assert json.loads(found["preview"][1])["data"]["lead_id"] == "1"
+    assert not Path(".sixfold").exists()
+
+
+def test_a_dry_run_for_people(run: Import, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("contacts.csv").write_text(CONTACTS)
+    assert main(["import", "contacts.csv", "--format", "hubspot-csv", "--dry-run"]) == 1
+    out = capsys.readouterr().out
+    for line in (
+        "contacts.csv: 2 would be sent, 1 rejected, 0 passed over",
+        "stage 'Marketing Qualified Lead' is not in SIXFOLD_STAGES: a lead in it counts as tofu (1 events)",
+        "medium 'telepathy' is not in SIXFOLD_CHANNELS: its channel is other (1 events)",
+        "dates that do not parse: 1",
+    ):
+        assert line in out
+
+
+def test_settings_map_stages_and_mediums(run: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIXFOLD_STAGES", '{"Marketing Qualified Lead": "mofu", "Subscriber": "tofu"}')
+    monkeypatch.setenv("SIXFOLD_CHANNELS", '{"telepathy": "mystery"}')
+    Path("contacts.csv").write_text(CONTACTS)
+    _, found = run("contacts.csv", "--format", "hubspot-csv", "--dry-run")
+    assert (found["quality"]["unmapped_stages"], found["quality"]["unmapped_mediums"]) == ([], [])
+
+
+def written(name: str, content: bytes) -> str:
+    Path(name).write_bytes(content)
+    os.utime(name, (1772431200, 1772431200))  # 2026-03-02T06:00:00Z
+    return name
+
+
+def table(*lines: str, delimiter: str = ",") -> str:
+    return "\n".join(line.replace(",", delimiter) for line in lines) + "\n"
+
+
+REPORT = table(
+    "Campaign performance",
+    '"1 March 2026 - 1 March 2026"',
+    "Day,Campaign ID,Campaign,Currency code,Cost,Impr.,Clicks",
+    "2026-03-01,55,Spring,EUR,184.22,18250,411",
+    "Total: Campaigns, --, --,EUR,184.22,18250,411",
+)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+def test_a_report_with_lines_before_its_header(run: Import, encoding: str, delimiter: str) -> None:
+    name = written("report.csv", REPORT.replace(",", delimiter).encode(encoding))
+    code, found = run(name, "--format", "google-ads-csv", "--dry-run")
+    assert code == 0
+    assert found["types"] == {"crm.spend.posted": 1, "crm.campaign.upserted": 1}
+    assert found["kinds_passed_over"] == {"total": 1}
+    # read when the file changed last, unless it is said
+    assert json.loads(found["preview"][0])["time"] == "2026-03-02T06:00:00Z"
+    _, later = run(name, "--format", "google-ads-csv", "--dry-run", "--as-of", "2026-03-29T06:00:00Z")
+    assert json.loads(later["preview"][0])["time"] == "2026-03-29T06:00:00Z"
+
+
+def lines(*payloads: Any) -> bytes:
+    return b"".join(json.dumps(payload, default=str).encode() + b"\n" for payload in payloads)
+
+
+@pytest.mark.parametrize(
+    ("format_name", "content", "types"),
+    [
+        ("salesforce-csv", b"Id,Status,SystemModstamp\n00Q1,Open,2026-03-01 12:00:00\n", {"crm.lead.updated": 1}),
+        ("pipedrive-csv", b"Person - ID,Person - Update time\n7,2026-03-01 12:00\n", {"crm.lead.updated": 1}),
+        ("meta-csv", b"Day,Campaign ID,Amount spent (EUR)\n2026-03-01,1,5.5\n", {"crm.spend.posted": 1}),
+        ("ecb-csv", b"Date, USD, JPY, \n12 March 2026, 1.0899, 162.33, \n", {"crm.rate.posted": 2}),
+        ("ecb-xml", ECB_XML, {"crm.rate.posted": 3}),
+        ("hubspot", lines([hubspot("contact.creation")], [], [hubspot("contact.deletion")]),
+         {"crm.lead.created": 1, "crm.lead.deleted": 1}),
+        ("salesforce", lines(salesforce("Lead", "00Q1", "GAP_UPDATE")), {"crm.gap.posted": 1}),
+        ("twilio", "&".join(f"{name}={value.replace('+', '%2B')}" for name, value in TWILIO.items()).encode(),
+         {"crm.call.logged": 1}),
+        ("telephony", lines({"call_id": 1, "time": NOON}), {"crm.call.logged": 1}),
+        ("google-ads", lines(GOOGLE_ADS), {"crm.spend.posted": 1, "crm.campaign.upserted": 1}),
+        ("meta", lines({"data": META["data"]}), {"crm.spend.posted": 1, "crm.campaign.upserted": 1}),
+        ("segment", lines(SEGMENT_PAGE), {"crm.touch.recorded": 1}),
+    ],
+)  # fmt: skip
+def test_every_format(run: Import, format_name: str, content: bytes, types: dict[str, int]) -> None:
+    name = written("file", content)
+    code, found = run(name, "--format", format_name, "--dry-run")
+    assert (code, found["types"]) == (0, types)
+    assert found["quality"]["records_to_fetch"] == types.get("crm.gap.posted", 0)
+    packed = written("packed.gz", gzip.compress(content))
+    assert run(packed, "--format", format_name, "--dry-run")[1]["types"] == types
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["a.csv"], "a.csv: is a CSV file: say with --format whose export it is, or with --mapping"),
+        (["a.csv", "--format", "hubspot"], ""),
+        (["a.csv", "--format", "hubspot-cvs"], "there is no format hubspot-cvs; there are hubspot-csv,"),
+        (["a.csv", "--format", "hubspot-csv", "--mapping", "m.toml"], "--format and --mapping exclude each other"),
+        (["a.csv", "--as-of", NOON], "--source, --as-of and --close-gaps belong to --format"),
+        (["a.csv", "--format", "hubspot-csv", "--as-of", "noon"], "--as-of: a string is no instant"),
+        (["a.csv", "--format", "hubspot-csv", "--source", "no.toml"], "no.toml: No such file or directory"),
+        (["a.csv", "--format", "hubspot-csv", "--source", "meta.toml"], "meta.toml: is a source of kind meta"),
+        (["a.csv", "--format", "hubspot-csv", "--source", "bad.toml"], "bad.toml: portal: Input should be"),
+        (["a.csv", "--format", "hubspot-csv"], "a.csv: there is no column Record ID"),
+        (["a.csv", "--format", "ecb-csv", "--close-gaps"], "a.csv: ecb-csv: only HubSpot and Salesforce"),
+        (["empty.csv", "--format", "ecb-csv"], "empty.csv: is empty"),
+        (["latin.csv", "--format", "hubspot-csv"], "latin.csv: is not UTF-8"),
+        (["none.csv", "--format", "hubspot-csv"], "none.csv: No such file or directory"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_imported_is_said_in_one_line(run: Import, arguments: list[str], message: str) -> None:
+    Path("a.csv").write_text("a,b\n1,2\n")
+    Path("empty.csv").write_bytes(b"")
+    Path("latin.csv").write_bytes("Record ID,Last Modified Date\nå,x\n".encode("latin-1"))
+    Path("meta.toml").write_text('kind = "meta"\nsource = "m"')
+    Path("bad.toml").write_text('kind = "hubspot"\nsource = "m"\nportal = "5"')
+    code, found = run(*arguments, "--dry-run")
+    if not message:  # a CSV where payloads should be: every line is refused
+        assert (code, found["reasons"]) == (1, {"invalid-json": 2})
+        return
+    assert (code, found["refused"].splitlines()) == (2, [found["refused"]])
+    assert found["refused"].startswith(f"sixfold: {message}")
+
+
+@pytest.fixture(scope="module")
+def topic(tansu: TansuBroker) -> Topic:
+    return Topic(tansu, "provided.")
+
+
+def test_what_is_sent_is_what_the_dry_run_showed(
+    run: Import, topic: Topic, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Twice, as somebody will: the events are the same to the byte, and rejected parts stand in their file."""
+    monkeypatch.setenv("SIXFOLD_BROKERS", topic.address)
+    monkeypatch.setenv("SIXFOLD_PREFIX", topic.prefix)
+    monkeypatch.setenv("SIXFOLD_DATA", str(tmp_path / "data"))
+    Path("contacts.csv").write_text(CONTACTS)
+    Path("log.jsonl").write_bytes(lines([hubspot("contact.creation"), "what"]))
+    Path("hubspot.toml").write_text('kind = "hubspot"\nsource = "hubspot/62515"\n[owners]\n901 = "Ada Example"')
+    shown: list[str] = []
+    for name, format_name, sent in (("contacts.csv", "hubspot-csv", 3), ("log.jsonl", "hubspot", 2)):
+        arguments = (name, "--format", format_name, "--source", "hubspot.toml")
+        shown += run(*arguments, "--dry-run")[1]["preview"]
+        for _ in range(2):
+            code, found = run(*arguments)
+            assert (code, found["sent"], found["rejected"]) == (1, sent, 1)
+        (entry,) = map(json.loads, Path(found["files"][0]["rejected_file"]).read_text().splitlines())
+        assert entry["reason"] in ("invalid-date", "invalid-payload")
+    values = [record.value for record in topic.records()]
+    assert sorted(values) == sorted(event.encode() for event in shown + shown)
+    assert {record.key for record in topic.records()} == {decode(value, None).home.encode() for value in values}
