@@ -11,6 +11,8 @@ import pytest
 
 from schemas import decode
 from stream.cli import main
+from stream.inputs import Item, Source
+from stream.provided import Reader, choose
 from tests.kafka.broker import TansuBroker
 from tests.schemas.adapters.samples import ECB_XML, GOOGLE_ADS, META, NOON, SEGMENT_PAGE, TWILIO, hubspot, salesforce
 from tests.stream.test_importing import Topic
@@ -220,3 +222,25 @@ def test_what_is_sent_is_what_the_dry_run_showed(
     values = [record.value for record in topic.records()]
     assert sorted(values) == sorted(event.encode() for event in shown + shown)
     assert {record.key for record in topic.records()} == {decode(value, None).home.encode() for value in values}
+
+
+@pytest.mark.parametrize(
+    ("format_name", "content"),
+    [
+        ("hubspot-csv", CONTACTS.encode()),
+        ("google-ads-csv", REPORT.encode()),
+        ("hubspot", lines(*([hubspot("contact.creation", object_id=number)] for number in range(4)))),
+    ],
+)
+def test_a_reader_goes_on_behind_any_line(format_name: str, content: bytes) -> None:
+    """As an import that was killed does: from the line and the byte that were acknowledged last."""
+    path = Path(written("file", content))
+
+    def items(line: int, position: int) -> list[Item]:
+        with Source.open(path) as file:
+            return list(Reader(choose(format_name, None), file).items(line, position))
+
+    whole = items(0, 0)
+    assert len(whole) >= 2
+    for index, item in enumerate(whole):
+        assert items(item.line, item.position) == whole[index + 1 :]
