@@ -244,3 +244,19 @@ def test_a_reader_goes_on_behind_any_line(format_name: str, content: bytes) -> N
     assert len(whole) >= 2
     for index, item in enumerate(whole):
         assert items(item.line, item.position) == whole[index + 1 :]
+
+
+def test_rows_of_tables_by_a_mapping(run: Import) -> None:
+    Path("orders.toml").write_text(
+        'source = "shop/orders"\n[[events]]\ntype = "crm.opportunity.updated"\n'
+        'time = { column = "__source_ts_ms", instant = "unix-ms" }\ndata = { opportunity_id = { column = "id" } }'
+    )
+    change = {"before": None, "after": {"id": 7}, "op": "c", "source": {"ts_ms": 1772366400000}}
+    written("orders.jsonl", lines(change, None, {"schema": {}, "payload": change}, {"id": 8}))
+    code, found = run("orders.jsonl", "--format", "rows", "--mapping", "orders.toml", "--dry-run")
+    assert (code, found["types"], found["reasons"]) == (1, {"crm.opportunity.updated": 2}, {"empty-value": 1})
+    code, found = run("orders.jsonl", "--format", "rows")
+    assert (code, found["refused"]) == (
+        2,
+        "sixfold: --format rows needs --mapping: which member of a row is which member of an event",
+    )
