@@ -33,7 +33,7 @@ from schemas.adapters.adapted import NOTHING_KNOWN, Adapted, Context, NotAdaptab
 from schemas.adapters.draft import Collector, Draft, reading
 from schemas.adapters.fields import FieldTable
 from schemas.adapters.payload import Object, an_object, at_path, text_member
-from schemas.adapters.visits import TrackingSource, anonymous, merged, write_visit
+from schemas.adapters.visits import TrackingSource, anonymous, merged, seen_as, write_visit
 from schemas.reasons import Reason
 
 TRAITS = {"name": "name", "email": "email", "createdAt": "created_at"}
@@ -90,7 +90,7 @@ class SegmentCalls:
         if call == "identify" and lead is not None:
             self._identify(item, lead, time_us, out)
         if lead is not None and visitor is not None:
-            merged(out, time_us, visitor, lead)
+            (merged if call == "identify" else seen_as)(out, time_us, visitor, lead)
         self._touch(item, lead or anonymous(visitor or ""), time_us, call, out)
 
     def _identify(self, item: Object, lead: str, time_us: int, out: Collector) -> None:

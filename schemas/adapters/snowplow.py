@@ -28,7 +28,7 @@ from schemas.adapters import convert
 from schemas.adapters.adapted import NOTHING_KNOWN, Adapted, Context, NotAdaptable
 from schemas.adapters.draft import Collector, Draft, reading
 from schemas.adapters.payload import Object, an_object, at_path, text_member, word
-from schemas.adapters.visits import TrackingSource, anonymous, merged, write_visit
+from schemas.adapters.visits import TrackingSource, anonymous, seen_as, write_visit
 from schemas.reasons import Reason
 
 _TIMES = ("derived_tstamp", "collector_tstamp")
@@ -79,7 +79,7 @@ class SnowplowEvents:
         with reading(name):
             time_us = convert.instant_us(item[name])
         if lead is not None and visitor is not None:
-            merged(out, time_us, visitor, lead)
+            seen_as(out, time_us, visitor, lead)
         if kind == "page_view":
             self._touch(item, lead or anonymous(visitor or ""), time_us, out)
 

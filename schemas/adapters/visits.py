@@ -15,12 +15,13 @@ from schemas.adapters.fields import LeadFields, write_landing_page
 from schemas.values import referrer as host_of
 
 ANONYMOUS = "anonymous/"
+HOUR_US = 3600 * 1_000_000
 
 
 class TrackingSource(Source):
     """What the sources of web tracking say."""
 
-    lead_id: list[str] = Field(default=[], min_length=0)
+    lead_id: list[str] = Field(default=[])
     """Where the CRM's id of the lead stands, paths with dots, the first that is there; else the user id is it."""
     own_domains: list[str] = Field(default=[])
     """One's own web sites, subdomains included: their pages are no referrers."""
@@ -32,6 +33,11 @@ class TrackingSource(Source):
 def anonymous(identifier: str) -> str:
     """The lead that a visitor is before anybody knows who it is."""
     return f"{ANONYMOUS}{identifier}"[:256]
+
+
+def seen_as(out: Collector, time_us: int, visitor: str, lead: str) -> None:
+    """Say that what a visitor did, a known lead did. It is the same event all hour: pages are many."""
+    merged(out, time_us - time_us % HOUR_US, visitor, lead)
 
 
 def merged(out: Collector, time_us: int, visitor: str, lead: str) -> None:

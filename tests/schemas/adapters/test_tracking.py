@@ -82,6 +82,19 @@ def test_visits_before_and_after_the_identification_count_for_the_lead() -> None
         assert (key[1:4], measures[0]) == (("cpc", "google", "cpc"), 1)
 
 
+def test_pages_of_a_known_visitor_say_so_once_an_hour() -> None:
+    """Each would write the link anew otherwise, and a shop has many pages."""
+    pages = [
+        {**SEGMENT_PAGE, "userId": "u-1", "messageId": f"m-{minute}", "timestamp": f"2026-03-01T12:{minute}:30Z"}
+        for minute in range(10, 60, 10)
+    ]
+    merges = [event for event in adapter("segment").adapt(pages).events if b"lead.merged" in event]
+    assert (len(merges), len(set(merges))) == (5, 1)
+    # an identification is later than what its hour's pages say
+    (identified,) = [event for event in adapter("segment").adapt(SEGMENT_IDENTIFY).events if b"lead.merged" in event]
+    assert decode(identified, None).time > decode(merges[0], None).time
+
+
 def test_alias_track_and_a_batch() -> None:
     alias = {"type": "alias", "userId": "u-1", "previousId": "a-1", "timestamp": NOON}
     adapted = adapter("segment").adapt({"batch": [alias, {"type": "track", "event": "x"}, SEGMENT_PAGE]})
