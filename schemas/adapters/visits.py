@@ -9,6 +9,8 @@ that is not one of one's own domains.
 
 from pydantic import Field
 
+from schemas.adapters import convert
+from schemas.adapters.adapted import NotAdaptable
 from schemas.adapters.configuration import Source
 from schemas.adapters.draft import Collector, Draft, reading
 from schemas.adapters.fields import LeadFields, write_landing_page
@@ -33,6 +35,19 @@ class TrackingSource(Source):
 def anonymous(identifier: str) -> str:
     """The lead that a visitor is before anybody knows who it is."""
     return f"{ANONYMOUS}{identifier}"[:256]
+
+
+def lead_id_of(raw: object, place: str) -> str | None:
+    """Read a lead's id; None where there is none. Raises NotAdaptable.
+
+    Ids stand in every table, so a mail address, which many sites take for one, is refused.
+    """
+    with reading(place):
+        found = None if convert.plain(raw) is None else convert.identifier(raw)
+    if found is not None and "@" in found:
+        problem = f"{place}: is a mail address, and ids stand in every table: name another one with lead_id"
+        raise NotAdaptable("personal-id", problem)
+    return found
 
 
 def seen_as(out: Collector, time_us: int, visitor: str, lead: str) -> None:

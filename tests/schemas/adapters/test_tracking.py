@@ -111,6 +111,18 @@ def test_a_call_that_is_sent_again_is_the_same_event() -> None:
     assert decoded(calls.adapt(SEGMENT_PAGE))[0]["id"] != decoded(calls.adapt(other))[0]["id"]
 
 
+def test_a_mail_address_is_no_id() -> None:
+    """Ids stand in every table; the person's address must not."""
+    mail = {"userId": "ada@example.org"}
+    problem = "is a mail address, and ids stand in every table: name another one with lead_id"
+    assert refusals(adapter("segment").adapt({**SEGMENT_IDENTIFY, **mail})) == [("personal-id", f"userId: {problem}")]
+    assert refusals(adapter("snowplow").adapt({**SNOWPLOW, "user_id": "ada@example.org"})) == [
+        ("personal-id", f"user_id: {problem}")
+    ]
+    by_crm = segment({**SEGMENT_IDENTIFY, **mail}, text='lead_id = ["traits.crm_id"]')
+    assert [data["lead_id"] for _, _, data in by_crm] == ["512", "512"]
+
+
 def test_what_is_wrong_with_a_call_is_named() -> None:
     adapted = adapter("segment").adapt(
         [
