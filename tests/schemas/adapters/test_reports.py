@@ -197,9 +197,10 @@ def test_pipedrive_deals_merged_persons_and_calls(database: Client) -> None:
 
 
 def test_exports_of_pipedrive_and_reports_of_ad_platforms(database: Client) -> None:
-    """A person of a fair, a deal of theirs won for 800 USD, a call; 10 USD of Google and 20 of Meta for one campaign."""
+    """A person of a fair, a deal of theirs won for 800 USD, a call; 10 USD of Google and 20 of Meta for a campaign."""
     person = {"Person - ID": "77", "Person - Name": "Ada", "Person - Channel": "Fair",
-              "Person - Person created": "2026-02-27 12:00:00", "Person - Update time": "2026-03-01 12:00:00"}  # fmt: skip
+              "Person - Person created": "2026-02-27 12:00:00",
+              "Person - Update time": "2026-03-01 12:00:00"}  # fmt: skip
     deal = {"Deal - ID": "31", "Deal - Value": "800", "Deal - Currency of Value": "USD", "Deal - Status": "Won",
             "Deal - Stage": "Signed", "Deal - Won time": "2026-03-01 11:00:00", "Person - ID": "77",
             "Deal - Deal created": "2026-02-28 09:00:00", "Deal - Update time": "2026-03-01 12:00:00"}  # fmt: skip
@@ -215,7 +216,7 @@ def test_exports_of_pipedrive_and_reports_of_ad_platforms(database: Client) -> N
     random.Random(3).shuffle(found)
     fold(database, found + found)
     leads = "SELECT day, channel, leads, customers, avg_days_to_convert FROM report_leads_by_channel"
-    assert table(database, leads) == [(date(2026, 2, 27), "Fair", 1, 1, 1 + 23 / 24)]
+    assert table(database, leads) == [(date(2026, 2, 27), "Fair", 1, 1, 47 / 24)]
     revenue = "SELECT day, revenue FROM report_channel_attribution WHERE model = 'last'"
     assert table(database, revenue) == [(DAY, Decimal("800.0000"))]
     assert table(database, "SELECT calls, answered, talk_seconds FROM report_calls") == [(1, 1, 600)]
