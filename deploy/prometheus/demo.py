@@ -36,7 +36,7 @@ from deploy.prometheus.servers import (
 from stream.commands.exits import INTERRUPTED, NEGATIVE, OK, REFUSED
 from stream.commands.output import stderr, stdout
 
-__all__ = ["Arrived", "Loop", "Receiver", "alert_loop", "calls", "run", "spend", "working_well"]
+__all__ = ["Arrived", "Loop", "Receiver", "alert_loop", "calls", "not_at_midnight", "run", "spend"]
 
 PATIENCE = 180.0
 """How long something is waited for, in seconds."""
@@ -113,8 +113,21 @@ class Loop:
         path = self.data.parent / "events.jsonl"
         path.write_text("".join(json.dumps(event) + "\n" for event in events), "utf-8")
         began = time.monotonic()
+        await self._run("import", str(path))
+        return began
+
+    async def begin(self, *more: Event) -> None:
+        """Tell how all is well, and `more`. What costs comes when what it brought is counted, else it is an alert."""
+        now = datetime.now(UTC)
+        await self.send(working_well(now))
+        await self._run("wait")
+        await self.send([spend(now, 10_000), *calls(now, "usual", 10, "missed"), *more])
+        for query in _HEALTHY:
+            await self.until(query)
+
+    async def _run(self, *command: str) -> None:
         process = await asyncio.create_subprocess_exec(
-            *_sixfold("import", str(path)),
+            *_sixfold(*command),
             env=_environment(self.data),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -125,8 +138,7 @@ class Loop:
             if process.returncode is None:  # cancelled
                 process.kill()
         if process.returncode:
-            raise ServerError(f"sixfold import failed: {output.decode(errors='replace').strip()}")
-        return began
+            raise ServerError(f"sixfold {command[0]} failed: {output.decode(errors='replace').strip()}")
 
     async def ask(self, query: str) -> list[tuple[dict[str, str], float]]:
         """Ask Prometheus a query now; gives labels and value of each series."""
@@ -253,19 +265,17 @@ def customer(now: datetime, number: int) -> list[Event]:
 
 
 def working_well(now: datetime) -> list[Event]:
-    """Tell of a team that answers 60 of 70 calls, and of a campaign that spent 10,000 and brought 40,000."""
+    """Tell of a team that answers its calls, and of a campaign that brought 40,000."""
     names = {"N1": "Ida", "N2": "Noah", "N3": "Mira"}
     return [
         *(_event(f"rep-{rep}", "rep.upserted", now, rep_id=rep, name=name, team=TEAM) for rep, name in names.items()),
         _event("campaign", "campaign.upserted", now, campaign_id=CAMPAIGN, name="Instagram influencer post"),
         *(event for number in range(100) for event in customer(now, number)),
-        spend(now, 10_000),
         *calls(now, "good", 60, "answered"),
-        *calls(now, "usual", 10, "missed"),
     ]
 
 
-HEALTHY = (
+_HEALTHY = (
     f'sixfold:figure:answer_ratio{{member="{TEAM}"}} > 0.85 and sixfold:threshold:team_answer_rate_below',
     f'sixfold:figure:roi_ratio{{member="{CAMPAIGN}",window="30d"}} > 2.99 and sixfold:threshold:roi_below',
 )
@@ -307,10 +317,8 @@ async def _run() -> int:
             with stderr().status("starting Sixfold, Prometheus and Alertmanager"):
                 loop = await opening.enter_async_context(alert_loop(Path(directory)))
             out.print(Text(f"Prometheus    http://{loop.prometheus}/alerts\nAlertmanager  http://{loop.alertmanager}"))
-            await loop.send(working_well(datetime.now(UTC)))
             with stderr().status("until Prometheus has the figures"):
-                for query in HEALTHY:
-                    await loop.until(query)
+                await loop.begin()
             out.print(Text("all is well: the team answers 86% of its calls, the campaign's ROI is 300%"))
             sent = await loop.send(calls(datetime.now(UTC), "bad", 60, "missed"))
             await _tell(loop, "60 calls of the team in a row reach nobody", "SixfoldTeamAnswerRateLow", sent)

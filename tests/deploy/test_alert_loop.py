@@ -9,7 +9,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from deploy.prometheus.demo import CAMPAIGN, HEALTHY, Loop, alert_loop, calls, not_at_midnight, spend, working_well
+from deploy.prometheus.demo import CAMPAIGN, Loop, alert_loop, calls, not_at_midnight, spend
 from deploy.prometheus.servers import ServerError, alertmanager, alertmanager_config, prometheus, prometheus_config
 from stream.cli import main
 from tests.deploy.test_rules import RECORDED
@@ -24,9 +24,7 @@ def test_a_drop_and_a_collapse_are_told_to_those_whom_they_concern(
 async def drop_and_collapse(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     await not_at_midnight()
     async with alert_loop(directory) as loop:
-        await loop.send([*working_well(datetime.now(UTC)), *agreed(datetime.now(UTC))])
-        for query in HEALTHY:
-            await loop.until(query)
+        await loop.begin(*agreed(datetime.now(UTC)))
         # everything that an alert needs is there, so that it is the figures that keep it from firing
         await loop.until('sixfold:figure:calls{member="North"} >= sixfold:threshold:team_answer_rate_min_calls')
         await loop.until(f'sixfold:figure:spend{{member="{CAMPAIGN}"}} >= sixfold:threshold:roi_min_spend')
