@@ -19,7 +19,7 @@ from deploy.embedded.company import lines
 from sinks.migrate import migrate
 from stream.page.serving import PageError, serving
 from stream.settings import Settings
-from tests.clickhouse import ClickHouseServer
+from tests.clickhouse import READER, ClickHouseServer
 from tests.counted import PARTITIONS, Counter
 
 EVENTS = 7_000
@@ -43,8 +43,13 @@ class Company:
 def company_of(server: ClickHouseServer, name: str, events: int = EVENTS, **settings: Any) -> Iterator[Company]:
     """A company in a database of its own."""
     root = server.connect()
-    url = f"http://{server.user}:{server.password}@{server.host}:{server.port}/{name}"
-    chosen = Settings(clickhouse_url=url, partitions=PARTITIONS, **settings)
+    at = f"{server.host}:{server.port}/{name}"
+    chosen = Settings(
+        clickhouse_url=f"http://{server.user}:{server.password}@{at}",
+        clickhouse_reader_url=f"http://{READER}:{server.reader_password}@{at}",  # the page needs no more
+        partitions=PARTITIONS,
+        **settings,
+    )
     migrate(root, name, chosen.view_settings())
     client = server.connect(name)
     company = Company(client, chosen, Counter(client, chosen.rules()))

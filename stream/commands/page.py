@@ -48,6 +48,7 @@ def page(
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    logging.getLogger("urllib3").setLevel("ERROR")
     connect(settings, reader=True).close()  # a wrong address or password is said at once
     return asyncio.run(_run(settings, settings.page_port if port is None else port, open_=open_, as_json=as_json))
 

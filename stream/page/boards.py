@@ -364,9 +364,8 @@ async def quality(asked: Asked) -> dict[str, Any]:
         asked.reader.query("SELECT * FROM report_quality ORDER BY failing = 0, share DESC, check"),
         asked.reader.query("SELECT * FROM report_freshness ORDER BY shard"),
         asked.reader.query(
-            "SELECT received_at, reason, message, "
-            "concat_ws('/', topic, toString(partition), toString(offset)) AS place "
-            "FROM dead_letters FINAL ORDER BY received_at DESC, place LIMIT 20"
+            "SELECT received_at, reason, message, id FROM dead_letter_list WHERE state = 'open' "
+            "ORDER BY received_at DESC, id LIMIT 20"
         ),
         asked.reader.query("SELECT * FROM report_sources ORDER BY quiet DESC, source")
         if has_sources

@@ -25,8 +25,13 @@ HEADERS = {
 
 
 def settings_of(company: Company, **rest: Any) -> Settings:
-    url = company.settings.clickhouse_url.get_secret_value()
-    return Settings(clickhouse_url=url, partitions=company.settings.partitions, **rest)
+    known = company.settings
+    return Settings(
+        clickhouse_url=known.clickhouse_url.get_secret_value(),
+        clickhouse_reader_url=known.clickhouse_reader_url,
+        partitions=known.partitions,
+        **rest,
+    )
 
 
 @pytest.fixture
