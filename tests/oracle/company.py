@@ -445,6 +445,8 @@ class Company:
             self._emit("crm.lead.deleted", {"lead_id": "m2"})
         halves = {"opportunity_id": "halves", "amount": rng.choice(["0.0001", "0.0003"]), "probability": 0.5}
         self._emit("crm.opportunity.created", halves)
+        francs = {"opportunity_id": "francs", "currency": "CHF", "amount": 5, "due_date": self._date()}
+        self._emit("crm.opportunity.created", francs)
         # yen has no rate but that to euro
         self._emit("crm.rate.posted", {"date": self._date(3), "base": "EUR", "quote": "JPY", "rate": "163.25"})
         for number in range(2):
