@@ -78,6 +78,13 @@ class Entity:
         return [(moment, json.loads(canon)) for moment, canon in sorted(self.histories.get(name, ()))]
 
     @property
+    def lead(self) -> str | None:
+        """The lead that an opportunity or a call names, unless a later event said that it is not that one."""
+        lead = self.get("lead_id")
+        unlinked = None if lead is None else self.fields.get(f"unlinked {lead}")
+        return None if unlinked is not None and unlinked.moment > self.fields["lead_id"].moment else lead
+
+    @property
     def known(self) -> bool:
         return bool(self.seen)
 
@@ -258,6 +265,8 @@ def _fold(state: State, event: dict[str, Any]) -> None:
             if kind.startswith("crm.deal."):
                 data["status"] = {"won": "won", "lost": "lost", "reopened": "open"}[what]
             _take(entity, moment, data, {"lead": LEAD, "opportunity": OPPORTUNITY, "call": CALL}[subject])
+            if data.get("unlinked_lead_id") is not None:
+                entity.write(f"unlinked {data['unlinked_lead_id']}", moment, value=True, canon=b"true")
             if data.get("lead_id") is not None:
                 entity.links.setdefault("lead_id", set()).add(str(data["lead_id"]))
             for personal in PERSONAL & data.keys():

@@ -1,4 +1,4 @@
-"""Long histories: what is kept of them does not depend on order or repetition."""
+"""Long histories and large documents: order, repetition and cutting them up change nothing."""
 
 import random
 
@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from stream import batch, fold
-from stream.fold import Change, Document, Key, join_change
+from stream.flow import pieces
+from stream.fold import Change, Document, Key, join, join_change
 
 LIMIT = 8
 
@@ -49,3 +50,24 @@ def test_any_order_keeps_the_same_of_a_long_history(monkeypatch: pytest.MonkeyPa
             earliest.setdefault(value, key)
         assert all((key, value) in kept for value, key in earliest.items())
     assert LIMIT < longest <= LIMIT + 3
+
+
+def test_the_pieces_of_a_document_join_to_it_in_any_order() -> None:
+    encode, read = msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(Document).decode
+    most = 0
+    for seed in range(200):
+        rng = random.Random(seed)
+        whole = Document(erased=rng.random() < 0.2)
+        for change in _changes(rng, reused=rng.random() < 0.5):
+            change.fields["stage"] = ["s" * rng.randrange(40)]
+            join_change(whole, change)
+        cut = [*pieces(encode(whole), 60)]
+        assert all(len(piece) < 200 for piece in cut)
+        most = max(most, len(cut))
+        rng.shuffle(cut)
+        joined = Document()
+        for piece in [*cut, *rng.sample(cut, len(cut) // 2)]:
+            join(joined, read(piece))
+        assert joined == whole
+        assert [*pieces(encode(whole), len(encode(whole)))] == [encode(whole)]
+    assert most > 10
