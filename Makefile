@@ -3,18 +3,22 @@ PYTHON ?= python3
 PYTEST ?= .venv/bin/pytest
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help demo test lint bench chaos deep docs-events docs-metrics lock
+.PHONY: help demo test browser lint bench chaos deep docs-events docs-metrics lock prometheus alerts alert-demo
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo [ONCE=1]  start everything on this machine, with an invented company's quarter"
 	@echo "make test           all tests (needs Java 17 and Maven: a real Apache Kafka is among them)"
+	@echo "make browser        Chromium and the accessibility checker, for tests/e2e (part of make test; apt needs root)"
 	@echo "make lint           ruff and mypy"
 	@echo "make bench          what the worker costs an event, for 100k, 300k and 1M events"
 	@echo "make chaos          every fault under 200,000 events; writes the table of docs/reliability.md (about an hour)"
 	@echo "make deep           the simulation with 100,000 cases"
 	@echo "make docs-events    write the reference of the events again"
 	@echo "make docs-metrics   write the reference of the metrics again"
+	@echo "make alerts         write the rules for Prometheus again, after an edit of deploy/prometheus/thresholds.yml"
+	@echo "make alert-demo     from an event to the message, with a real Prometheus and Alertmanager"
+	@echo "make prometheus     install Debian's Prometheus and Alertmanager, where they are missing (needs root)"
 	@echo "make grafana        write the dashboards again (make grafana-schema: what they are checked against; needs npm)"
 	@echo "make lock           resolve the dependencies again"
 
@@ -30,7 +34,7 @@ help:
 demo: .venv/.installed
 	.venv/bin/sixfold demo $(if $(ONCE),--once)
 
-test: .venv/.installed
+test: .venv/.installed browser prometheus
 	$(PYTEST) -n 2 --dist loadfile
 
 chaos: .venv/.installed
@@ -38,6 +42,19 @@ chaos: .venv/.installed
 	SIXFOLD_CHAOS_EVENTS=200000 SIXFOLD_CHAOS_LONG=1 SIXFOLD_CHAOS_REPORT=$(CURDIR)/.cache/chaos.jsonl \
 		$(PYTEST) tests/chaos --timeout 0
 	.venv/bin/python -m tests.chaos .cache/chaos.jsonl docs/reliability.md
+
+# Debian's Chromium: playwright's own is not fetched. A newer one, or one elsewhere: CHROMIUM=/path make test
+CHROMIUM ?= /usr/bin/chromium
+browser: tests/e2e/node_modules/axe-core/axe.min.js
+	@test -x $(CHROMIUM) || { \
+		echo "installing Chromium by apt-get"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+			chromium fonts-dejavu-core >/dev/null; } || \
+		{ echo "Chromium is missing, and apt-get (as root) cannot install it: set CHROMIUM to another"; exit 1; }
+
+tests/e2e/node_modules/axe-core/axe.min.js: tests/e2e/package-lock.json
+	npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund --silent
+	touch $@
 
 lint: .venv/.installed
 	.venv/bin/ruff check .
@@ -63,6 +80,26 @@ grafana: .venv/.installed
 
 grafana-schema:
 	tests/deploy/schema/generate.sh
+
+alerts: .venv/.installed
+	.venv/bin/sixfold alerts render deploy/prometheus
+
+alert-demo: .venv/.installed prometheus
+	.venv/bin/sixfold alerts demo
+
+# The tests run the real servers and their tools (375 MB). On a machine with systemd, Debian
+# starts both: systemctl disable --now prometheus prometheus-alertmanager.
+prometheus:
+	@for tool in prometheus promtool alertmanager amtool; do \
+		{ command -v $$tool || command -v prometheus-$$tool; } >/dev/null && continue; \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+				apt-get install -qq -y --no-install-recommends prometheus prometheus-alertmanager; \
+		else \
+			echo "$$tool is missing: as root, apt-get install --no-install-recommends prometheus prometheus-alertmanager"; \
+			exit 1; \
+		fi; \
+	done
 
 lock:
 	.venv/bin/uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 pyproject.toml -o requirements.lock

@@ -11,7 +11,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 if TYPE_CHECKING:
-    from stream.settings import Settings
+    from stream.settings import ClickHouseAddress, Settings
 
 CONNECT_SECONDS = 5
 RECEIVE_SECONDS = 300
@@ -35,15 +35,16 @@ def connect(
     settings: "Settings",
     *,
     database: str | None = None,
+    reader: bool = False,
     receive_seconds: float = RECEIVE_SECONDS,
     **engine_settings: Any,  # noqa: ANN401
 ) -> Client:
-    """Connect to the database of the settings (or to another, `database`).
+    """Connect to the database of the settings (or to another, `database`), with `reader` as who may only read.
 
     An answer is waited for `receive_seconds`; `engine_settings` hold for every query of this client. The client may
     be used by several threads. Raises `ClickHouseUnusable`.
     """
-    address = settings.clickhouse
+    address = settings.clickhouse_reader if reader else settings.clickhouse
     try:
         return clickhouse_connect.get_client(
             host=address.host,
@@ -60,7 +61,7 @@ def connect(
             settings=engine_settings or None,
         )
     except ClickHouseError as error:
-        raise ClickHouseUnusable(_reason(settings, error)) from None
+        raise ClickHouseUnusable(_reason(settings, address, error)) from None
 
 
 def bound_lists(values: Iterable[str]) -> Iterator[list[str]]:
@@ -94,11 +95,10 @@ def message_of(error: BaseException) -> str:
     return " ".join((found[1] if found else str(error)).split())
 
 
-def _reason(settings: "Settings", error: ClickHouseError) -> str:
-    address = settings.clickhouse
+def _reason(settings: "Settings", address: "ClickHouseAddress", error: ClickHouseError) -> str:
     code = error_code(error)
-    origin = settings.origins()["clickhouse_url"]
-    setting = f"SIXFOLD_CLICKHOUSE_URL ({origin})"
+    name = "clickhouse_url" if address == settings.clickhouse else "clickhouse_reader_url"
+    setting = f"SIXFOLD_{name.upper()} ({settings.origins()[name]})"
     if code in _WRONG_LOGIN:
         return f"ClickHouse at {address} refuses user {address.user}: correct user and password in {setting}"
     if code == _UNKNOWN_DATABASE:

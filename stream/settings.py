@@ -18,6 +18,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 from urllib.parse import quote, unquote, urlsplit
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 PREFIX = "SIXFOLD_"
 DATA = Path(".sixfold")
 FILE = "sixfold.toml"
+_RANKS = {"argument": 0, "environment": 1, ".env": 2, FILE: 3}
 UNITS = 10_000
 """A probability of 1 in the units of the rules."""
 
@@ -151,6 +153,15 @@ def _web_address(value: str) -> str:
     return value.rstrip("/")
 
 
+def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        try:
+            ip_network(value)
+        except ValueError:
+            raise ValueError(f"must be addresses or networks such as 10.0.0.0/8, not {value}") from None
+    return values
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -160,6 +171,7 @@ def _upper(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_networks)]
 Map = Annotated[dict[str, str], NoDecode, BeforeValidator(_map)]
 Probability = Annotated[int, BeforeValidator(_probability)]
 Currency = Annotated[str, AfterValidator(_currency)]
@@ -180,7 +192,16 @@ class Settings(BaseSettings):
         extra="forbid",
         validate_default=False,
     )
-    SECRET: ClassVar = frozenset({"clickhouse_url", "gateway_key", "kafka_password"})
+    SECRET: ClassVar = frozenset(
+        {
+            "clickhouse_url",
+            "clickhouse_reader_url",
+            "gateway_key",
+            "kafka_password",
+            "page_password",
+            "page_session_key",
+        }
+    )
 
     # Where things are.
     brokers: Annotated[str, AfterValidator(_address_list)] = Field(
@@ -192,6 +213,9 @@ class Settings(BaseSettings):
     )
     clickhouse_password_file: Path | None = Field(
         default=None, description="a file with ClickHouse's password, in the place of the one in the URL"
+    )
+    clickhouse_reader_url: SecretStr | None = Field(
+        default=None, description="the same database as a user who may only read; without one, clickhouse_url"
     )
     clickhouse_ca_file: Path | None = Field(
         default=None, description="PEM file of the authorities that ClickHouse's certificate must be of; the system's"
@@ -280,6 +304,26 @@ class Settings(BaseSettings):
         default="info", description="debug, info, warning or error"
     )
 
+    # The web page.
+    page_host: str = Field(default="127.0.0.1", min_length=1, description="address that the page listens on")
+    page_port: Port = Field(default=0, description="of the page; 0: a free one")
+    page_url: Annotated[str, AfterValidator(_web_address)] | None = Field(
+        default=None, description="the page's address as browsers see it, behind a proxy: https://reports.example.com"
+    )
+    page_password: SecretStr | None = Field(default=None, description="what the page asks for")
+    page_session_key: SecretStr | None = Field(
+        default=None, description="signs the page's sessions; without one they end when it stops"
+    )
+    page_user_header: str = Field(
+        default="", description="HTTP header in which a reverse proxy names the user, such as X-Forwarded-User"
+    )
+    page_proxies: Networks = Field(
+        default=(), description="addresses or networks of the proxies whose page_user_header is believed"
+    )
+
+    # History.
+    history_days: int = Field(default=400, ge=1, description="how long sixfold up keeps its nightly snapshots")
+
     # Metrics and readiness.
     metrics_host: str = Field(default="127.0.0.1", min_length=1, description="where /metrics, /live, /ready listen")
     metrics_port: Port = Field(default=0, description="of a worker's metrics, one port each; 0: none (up: a free one)")
@@ -303,10 +347,11 @@ class Settings(BaseSettings):
     _clickhouse: ClickHouseAddress = PrivateAttr()
     _kafka_secret: SecretStr = PrivateAttr()
 
-    @field_validator("clickhouse_url")
+    @field_validator("clickhouse_url", "clickhouse_reader_url")
     @classmethod
-    def _check_clickhouse_url(cls, value: SecretStr) -> SecretStr:
-        _clickhouse_address(value.get_secret_value(), None)
+    def _check_clickhouse_url(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            _clickhouse_address(value.get_secret_value(), None)
         return value
 
     @model_validator(mode="wrap")
@@ -363,6 +408,8 @@ class Settings(BaseSettings):
         """Give every setting as plain JSON values, secrets masked."""
         values: dict[str, Any] = self.model_dump(mode="json")
         values["clickhouse_url"] = _masked(self.clickhouse)
+        if self.clickhouse_reader_url is not None:
+            values["clickhouse_reader_url"] = _masked(self.clickhouse_reader)
         values["stage_probability"] = {name: units / UNITS for name, units in self.stage_probability.items()}
         return values
 
@@ -370,6 +417,18 @@ class Settings(BaseSettings):
     def clickhouse(self) -> ClickHouseAddress:
         """ClickHouse's address, with the password of the password file if there is one."""
         return self._clickhouse
+
+    @property
+    def clickhouse_reader(self) -> ClickHouseAddress:
+        """ClickHouse's address for what only reads; that of everybody where there is no reader.
+
+        A reader from a source that `clickhouse_url` overrules belongs to another database, and is none.
+        """
+        found = self.origins()
+        ranks = [_RANKS.get(found[name], len(_RANKS)) for name in ("clickhouse_reader_url", "clickhouse_url")]
+        if self.clickhouse_reader_url is None or ranks[0] > ranks[1]:
+            return self._clickhouse
+        return _clickhouse_address(self.clickhouse_reader_url.get_secret_value(), None)
 
     @property
     def kafka_secret(self) -> SecretStr:

@@ -1,3 +1,3 @@
 """What all tests share: real brokers, and the real engine behind ClickHouse's HTTP interface."""
 
-pytest_plugins = ["tests.clickhouse", "tests.kafka.fixtures", "tests.quarter"]
+pytest_plugins = ["tests.clickhouse", "tests.kafka.fixtures", "tests.quarter", "tests.pages"]

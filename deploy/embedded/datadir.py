@@ -33,13 +33,14 @@ class StackError(Exception):
 class Ports(msgspec.Struct, frozen=True):
     """TCP ports on 127.0.0.1; where one is wished for, 0 means any free one.
 
-    `exporter` and `workers`, one port each, serve metrics.
+    `exporter` and `workers`, one port each, serve metrics; `page` is the web page.
     """
 
     kafka: int = 0
     clickhouse: int = 0
     http: int = 0
     exporter: int = 0
+    page: int = 0
     workers: tuple[int, ...] = ()
 
 
@@ -112,7 +113,7 @@ def choose_ports(wished: Ports, last: Ports) -> Ports:
     held: list[socket.socket] = []
     chosen = {}
     try:
-        for name in ("kafka", "clickhouse", "http", "exporter"):
+        for name in ("kafka", "clickhouse", "http", "exporter", "page"):
             how = f"--{name}-port (SIXFOLD_{name.upper()}_PORT), or 0 for any free one"
             chosen[name] = _port(getattr(wished, name), getattr(last, name), how, held)
         workers = tuple(

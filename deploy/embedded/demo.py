@@ -313,7 +313,7 @@ async def _stack(options: Options) -> AsyncIterator[Settings]:
                 return
         with stderr().status("starting broker, ClickHouse and worker"):
             stack = await opening.enter_async_context(Stack(options.data, options.ports, say=_say))
-        stderr().print(Text(f"the stack is ready after {stack.seconds:.1f} s"))
+        stderr().print(Text(f"the stack is ready after {stack.seconds:.1f} s; its page: {stack.page_url}"))
         task = asyncio.current_task()
         watching = asyncio.create_task(stack.broken())
         if task is not None:

@@ -5,12 +5,14 @@ is another log (`SIXFOLD_LOG_INCARNATION`), gets everything from the journal, an
 """
 
 import asyncio
+import logging
 import os
 import secrets
 import sys
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
+from datetime import timedelta
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +20,7 @@ from typing import Any, Self
 
 import aiohttp
 import msgspec
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from deploy.embedded.broker import BrokerError, start_broker
 from deploy.embedded.child import Child
@@ -35,8 +38,11 @@ from deploy.embedded.ingest import Ingest
 from deploy.embedded.intake import Intake
 from deploy.embedded.journal import Journal
 from deploy.embedded.retention import Reached
+from sinks.client import ClickHouseUnusable
 from stream.log import Log
 from stream.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 PARTITIONS = 8
 USER, READER, DATABASE = "sixfold", "sixfold_reader", "sixfold"
@@ -44,6 +50,7 @@ TARGETS_FILE = "prometheus-targets.json"
 
 _CLICKHOUSE_START_SECONDS = 60.0
 _POLL_SECONDS = 0.1
+_HISTORY_SECONDS = 600.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 _STEADY_SECONDS = 30.0
 _MOST_DEATHS = 5
@@ -76,6 +83,7 @@ class Stack:
         self.data = data.absolute()
         self.ready = False
         self.seconds = 0.0
+        self.page_url = ""
         wished = ports or Ports()
         self._wished = msgspec.structs.replace(wished, workers=(*wished.workers, *[0] * workers)[:workers])
         self._workers: list[Child | None] = [None] * workers
@@ -172,14 +180,16 @@ class Stack:
         await asyncio.to_thread(self._write_targets)
         if self._workers:
             await self._export(opening)
+            await self._serve_page(opening)
+            self._watch(self._keep_history())
 
     async def _export(self, opening: AsyncExitStack) -> None:
         """Serve the figures of the reports as metrics, as the user who may only read."""
         from sinks.endpoint import EndpointError
         from stream.exporting import exporting
 
-        url = f"http://{READER}:{self._state.reader_password}@{HOST}:{self._ports.clickhouse}/{DATABASE}"
-        settings = Settings(data=self.data, **{**self._addresses(), "clickhouse_url": url})
+        addresses = self._addresses()
+        settings = Settings(data=self.data, **{**addresses, "clickhouse_url": addresses["clickhouse_reader_url"]})
         try:
             running = await opening.enter_async_context(
                 exporting(settings, self._ports.exporter, lambda: self._incarnation)
@@ -187,6 +197,41 @@ class Stack:
         except EndpointError as error:
             raise StackError(str(error)) from None
         running.work.add_done_callback(self._exporter_ended)
+
+    async def _serve_page(self, opening: AsyncExitStack) -> None:
+        """Serve the web page, as the user who may only read."""
+        from stream.page.serving import PageError, serving
+
+        try:
+            running = await opening.enter_async_context(serving(self.settings, self._ports.page))
+        except PageError as error:
+            raise StackError(str(error)) from None
+        self.page_url = running.url
+
+    async def _keep_history(self) -> None:
+        """Take a snapshot of the reports once a day, soon after midnight in the reporting time zone."""
+        from sinks.client import connect
+        from stream import history
+
+        def keep(settings: Settings) -> str:
+            client = connect(settings)
+            try:
+                if not history.is_due(client):
+                    return ""
+                taken = history.take(client)
+                history.prune(client, taken.day - timedelta(days=settings.history_days))
+                return f"kept what the reports say today, in {taken.seconds:.1f} s"
+            finally:
+                client.close()
+
+        while True:
+            await asyncio.sleep(_HISTORY_SECONDS)
+            try:
+                said = await asyncio.to_thread(keep, self.settings)
+            except (ClickHouseUnusable, ClickHouseError) as error:  # it starts again
+                said = f"no snapshot of the reports: {error}"
+            if said:
+                logger.info(said)
 
     def _exporter_ended(self, work: "asyncio.Task[None]") -> None:
         if not work.cancelled():
@@ -344,10 +389,12 @@ class Stack:
 
     def _addresses(self) -> dict[str, Any]:
         """The settings of this stack by name, as its file and its children get them."""
+        at = f"{HOST}:{self._ports.clickhouse}/{DATABASE}"
         return {
             "brokers": self._brokers,
             "kafka_security_protocol": "PLAINTEXT",
-            "clickhouse_url": f"http://{USER}:{self._state.password}@{HOST}:{self._ports.clickhouse}/{DATABASE}",
+            "clickhouse_url": f"http://{USER}:{self._state.password}@{at}",
+            "clickhouse_reader_url": f"http://{READER}:{self._state.reader_password}@{at}",
             "gateway_url": f"http://{HOST}:{self._ports.http}",
             "gateway_key": self._state.gateway_key,
             "partitions": PARTITIONS,

@@ -31,6 +31,7 @@ class Options:
     clickhouse_port: int = 0
     http_port: int = 0
     exporter_port: int = 0
+    page_port: int = 0
     metrics_port: int = 0
     workers: int = 1
     json: bool = False
@@ -59,7 +60,14 @@ async def _run(options: Options) -> int:
     _log_to(options.data / "logs" / "up.log")
     first = options.metrics_port
     metrics = tuple(first + number if first else 0 for number in range(options.workers))
-    ports = Ports(options.kafka_port, options.clickhouse_port, options.http_port, options.exporter_port, metrics)
+    ports = Ports(
+        options.kafka_port,
+        options.clickhouse_port,
+        options.http_port,
+        options.exporter_port,
+        options.page_port,
+        metrics,
+    )
     try:
         async with Stack(options.data, ports, workers=options.workers, say=_say) as stack:
             sys.stdout.write(_as_json(stack) if options.json else _as_text(stack))
@@ -80,6 +88,7 @@ def _as_json(stack: Stack) -> str:
         "brokers": settings.brokers,
         "clickhouse_url": str(settings.clickhouse),
         "gateway_url": settings.gateway_url,
+        "page_url": stack.page_url,
         "metrics": stack.metrics(),
         "prometheus_targets": str(stack.data / TARGETS_FILE),
         "pids": stack.pids(),
@@ -98,6 +107,7 @@ def _as_text(stack: Stack) -> str:
     lines = [
         f"Sixfold is ready after {stack.seconds:.1f} s. Ctrl-C stops it; its data stays in {stack.data}.",
         "",
+        *([f"  Page        {stack.page_url}"] if stack.page_url else []),
         f"  Events in   {settings.gateway_url}/events (sixfold import FILE, sixfold send)",
         f"  Kafka       {settings.brokers}, topic {settings.events_topic}",
         f"  ClickHouse  http://{at}, database {DATABASE}",

