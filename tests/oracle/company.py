@@ -443,6 +443,13 @@ class Company:
         self._emit("crm.lead.merged", {"lead_id": "m1", "merged_ids": ["m3"]})
         if rng.random() < 0.4:
             self._emit("crm.lead.deleted", {"lead_id": "m2"})
+        # a cycle of two or three
+        for lead, into in rng.choice(([("y1", "y2"), ("y2", "y1")], [("y1", "y2"), ("y2", "y3"), ("y3", "y1")])):
+            self._emit("crm.lead.created", {"lead_id": lead, **self._origin()})
+            self._emit("crm.lead.merged", {"lead_id": into, "merged_ids": [lead]})
+            self._emit("crm.touch.recorded", {"touch_id": "t", "lead_id": lead, **self._origin()}, self._time(2))
+        francs = {"opportunity_id": "y-francs", "lead_id": "y2", "currency": "CHF", "amount": "9.9999"}
+        self._emit("crm.deal.won", {**francs, "closed_at": "2026-06-01T00:00:00Z"})
         halves = {"opportunity_id": "halves", "amount": rng.choice(["0.0001", "0.0003"]), "probability": 0.5}
         self._emit("crm.opportunity.created", halves)
         francs = {"opportunity_id": "francs", "currency": "CHF", "amount": 5, "due_date": self._date()}
