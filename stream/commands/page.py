@@ -43,13 +43,14 @@ def page(
 
     warn_of_unknown_variables()
     settings = Settings()
+    connect(settings, reader=True).close()  # a wrong address or password is said at once
     logging.basicConfig(
         level=settings.log_level.upper(),
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    logging.getLogger("urllib3").setLevel("ERROR")
-    connect(settings, reader=True).close()  # a wrong address or password is said at once
+    for name in ("urllib3", "clickhouse_connect"):  # the page says itself when ClickHouse is away
+        logging.getLogger(name).setLevel("CRITICAL")
     return asyncio.run(_run(settings, settings.page_port if port is None else port, open_=open_, as_json=as_json))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from stream.page.app import _json_block
 from stream.page.catalog import MENU
 from stream.page.serving import PageError
 from stream.settings import Settings
@@ -257,6 +258,10 @@ def test_behind_a_proxy_guessers_are_told_apart(company: Company) -> None:
             answer = log_in(running.browser(), "wrong", X_Forwarded_For="198.51.100.1")
         assert answer.status == 429
         assert log_in(running.browser(), X_Forwarded_For="198.51.100.2").status == 303
+
+
+def test_data_in_a_page_cannot_leave_its_element() -> None:
+    assert "<" not in _json_block({"labels": ["</script><script>alert(1)</script>", "<!--"]})
 
 
 def test_secrets_show_nowhere() -> None:
