@@ -373,7 +373,8 @@ def test_a_root_with_very_many_children(world: World) -> None:
     world.until_ready(worker)
     with world.events_coming():
         pass
-    world.deployment.send(_calls(range(children)))
+    lead = {"type": "crm.lead.created", "time": "2026-10-01T00:00:00Z", "data": {"lead_id": "catch-all"}}
+    world.deployment.send([json.dumps({"id": "lead", "source": "chaos", **lead}).encode(), *_calls(range(children))])
     world.deployment.wait(PATIENCE)
     flushes, seconds = _flushes(world, worker)
     for index in range(20 if LONG else 3):
