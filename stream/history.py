@@ -139,6 +139,16 @@ class Cause:
     changes: Mapping[str, tuple[str, str]]
     moves: Sequence[Move]
 
+    @property
+    def name(self) -> str:
+        """The record in one word."""
+        return "/".join(value for name, value in self.identity.items() if value and name != "date_kind")
+
+    @property
+    def changes_text(self) -> str:
+        """What changed of it, for people: `amount 100 → 120`; amounts in two decimals."""
+        return ", ".join(f"{name} {_short(then)} → {_short(now)}" for name, (then, now) in self.changes.items())
+
 
 @dataclass(frozen=True)
 class Diff:
@@ -548,6 +558,15 @@ def _settings(client: Client, snapshot: Snapshot) -> dict[str, tuple[str, str]]:
 
 def _day(figures: Figures, day: date) -> date | None:
     return None if not figures.day or day.year > 2148 else day
+
+
+def _short(text: str) -> str:
+    if not text:
+        return "–"
+    try:
+        return f"{round(Decimal(text), 2).normalize():f}" if "." in text else text
+    except ArithmeticError:
+        return text
 
 
 def _place(text: str) -> Mapping[str, str]:

@@ -80,13 +80,13 @@ def diff(
     except history.NoSnapshot as error:
         raise CommandError(str(error)) from None
     if as_json:
-        write_json(as_json_of(found))
+        write_json(_json(found))
     else:
         stdout().print(_picture(found, limit))
     return OK
 
 
-def as_json_of(found: "Diff") -> dict[str, Any]:
+def _json(found: "Diff") -> dict[str, Any]:
     """The comparison as the command and the page give it."""
     return {
         "report": found.report,
@@ -161,27 +161,14 @@ def _picture(found: "Diff", limit: int) -> RenderableType:
         Rows(
             ["record", "id", "what", "changed", "moved"],
             ["String"] * 5,
-            [
-                [each.kind, name_of(each), each.what, changes_text(each), moves_text(each)]
-                for each in found.causes[:limit]
-            ],
+            [[each.kind, each.name, each.what, each.changes_text, _moves_text(each)] for each in found.causes[:limit]],
         ),
         f"{found.cause_count:,} records moved them{_cut(found.cause_count, limit)}",
     )
     return Group(totals, figures, records, Text("\n".join(notes)))
 
 
-def name_of(cause: "Cause") -> str:
-    """A record in one word."""
-    return "/".join(value for name, value in cause.identity.items() if value and name != "date_kind")
-
-
-def changes_text(cause: "Cause") -> str:
-    """What changed of a record: `amount 100 → 120`."""
-    return ", ".join(f"{name} {_short(then)} → {_short(now)}" for name, (then, now) in cause.changes.items())
-
-
-def moves_text(cause: "Cause") -> str:
+def _moves_text(cause: "Cause") -> str:
     """What a record's change adds to each measure, over all places."""
     sums: dict[str, Decimal] = {}
     for each in cause.moves:
@@ -192,16 +179,6 @@ def moves_text(cause: "Cause") -> str:
 
 def _cut(count: int, limit: int) -> str:
     return f", the {limit} greatest" if count > limit else ""
-
-
-def _short(text: str) -> str:
-    """An amount in two decimals: the exact one is in the JSON."""
-    if not text:
-        return "–"
-    try:
-        return f"{round(Decimal(text), 2).normalize():f}" if "." in text else text
-    except ArithmeticError:
-        return text
 
 
 def _since(text: str) -> date | datetime:

@@ -7,6 +7,7 @@ settings name one.
 import asyncio
 import hashlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,9 @@ THREADS = 4
 STATE_SECONDS = 0.5
 """How long the answer to "did anything move?" is good for everybody."""
 
-QUERY_SECONDS = 30
+QUERY_SECONDS, GRACE_SECONDS = 30, 5
+"""The engine ends a query at its bound; the page waits a little longer for it to say so."""
+
 LIST_SECONDS = 60
 _MOST_KEPT = 512
 _NO_TABLE = ("60", "81")
@@ -87,6 +90,7 @@ class Reader:
         self._settings = settings
         self._pool = ThreadPoolExecutor(THREADS, "page-read")
         self._client: Client | None = None
+        self._connecting = threading.Lock()
         self._state: tuple[float, State] | None = None
         self._state_task: asyncio.Task[State] | None = None
         self._token = ""
@@ -167,9 +171,7 @@ class Reader:
 
     def _with_client(self, work: Callable[[Client], _T]) -> _T:
         try:
-            if self._client is None:
-                self._client = connect(self._settings, reader=True, max_execution_time=QUERY_SECONDS)
-            return work(self._client)
+            return work(self._connected())
         except ClickHouseUnusable as error:
             raise Unavailable(str(error)) from None
         except OperationalError:
@@ -180,3 +182,14 @@ class Reader:
             if error_code(error) in _NO_TABLE:
                 raise Unavailable("the database has not been migrated to this version: run sixfold migrate") from None
             raise Unavailable(f"ClickHouse says: {message_of(error)}") from None
+
+    def _connected(self) -> Client:
+        with self._connecting:  # several threads may come first
+            if self._client is None:
+                self._client = connect(
+                    self._settings,
+                    reader=True,
+                    receive_seconds=QUERY_SECONDS + GRACE_SECONDS,
+                    max_execution_time=QUERY_SECONDS,
+                )
+            return self._client

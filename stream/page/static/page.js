@@ -67,7 +67,9 @@ let token = "";
 let running = false;
 let again = false;
 let said = 0;
+// a page that is dear to make is made seldom
 const PAUSE = 2000;
+const SHARE = 4;
 
 function texts() {
   const found = new Map();
@@ -84,6 +86,7 @@ const keep = {
 async function refresh() {
   if (running) { again = true; return; }
   running = true;
+  const began = Date.now();
   try {
     const answer = await fetch(location.href, { headers: { "X-Sixfold-Part": "main" }, credentials: "same-origin" });
     if (answer.status === 401) { location.reload(); return; }
@@ -109,7 +112,7 @@ async function refresh() {
   } catch {
     trouble("The page's server does not answer.");
   } finally {
-    setTimeout(() => { running = false; if (again) { again = false; refresh(); } }, PAUSE);
+    setTimeout(() => { running = false; if (again) { again = false; refresh(); } }, Math.max(PAUSE, SHARE * (Date.now() - began)));
   }
 }
 
@@ -152,6 +155,25 @@ function enhance() {
   }
 }
 
+// a long list of choices gets a field to find one by
+const MANY = 12;
+function searchable() {
+  for (const fieldset of document.querySelectorAll(".pick fieldset")) {
+    const labels = [...fieldset.querySelectorAll("label")];
+    if (labels.length <= MANY) continue;
+    const field = document.createElement("input");
+    field.type = "search";
+    field.placeholder = "Find";
+    field.setAttribute("aria-label", `Find in ${fieldset.querySelector("legend").textContent}`);
+    field.addEventListener("input", () => {
+      const wanted = field.value.trim().toLowerCase();
+      for (const label of labels) label.hidden = !label.textContent.toLowerCase().includes(wanted);
+    });
+    field.addEventListener("keydown", (event) => { if (event.key === "Enter") event.preventDefault(); });
+    fieldset.before(field);
+  }
+}
+
 function dark() {
   const chosen = document.documentElement.dataset.theme;
   return chosen ? chosen === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
@@ -186,5 +208,6 @@ addEventListener("resize", () => { clearTimeout(resizing); resizing = setTimeout
 token = main()?.dataset.token ?? "";
 theme();
 enhance();
+searchable();
 draw();
 visible();

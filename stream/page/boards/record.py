@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
+import msgspec
+from aiohttp import web
 from clickhouse_connect.driver.client import Client
 
 from schemas import decode_key
 from stream.flow import id_of, kind_of, touch_ids
+from stream.page.asked import Asked, record_url
 from stream.page.filters import BadRequest
+from stream.page.format import Format, plain
 from stream.page.reading import Reader
 from stream.provenance import Documents, Said, said
 
@@ -29,8 +34,55 @@ _HIDDEN = frozenset(
 """Columns for machines."""
 
 
+async def record(asked: Asked) -> dict[str, Any]:
+    """Read the record `entity`; raises 404 where nothing is known of it."""
+    entity = asked.request.query.get("entity", "")
+    found = await _explained(asked.reader, entity, asked.state.partitions)
+    if found is None:
+        raise web.HTTPNotFound(text=f"nothing is known of {entity[:300]}")
+    linked: dict[str, list[tuple[str, str]]] = {}
+    for each in found.linked:
+        linked.setdefault(kind_of(each), []).append((each.partition(":")[2], record_url(each)))
+    return {
+        "title": f"{found.kind.capitalize()} {found.name}",
+        "question": "",
+        "keys": (),
+        "choice": None,
+        "record": found,
+        "facts": [
+            (name, _fact_text(value, asked.format)) for name, value in found.facts.items() if not _missing(value)
+        ],
+        "linked": list(linked.items()),
+        "said": [_said_row(each, found.people) for each in found.said],
+    }
+
+
+def _missing(value: Any) -> bool:  # noqa: ANN401 - a column of any type
+    return value is None or value == "" or value == []
+
+
+def _fact_text(value: Any, format_: Format) -> str:  # noqa: ANN401 - a column of any type
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return format_.value("date", value) if isinstance(value, date) else plain(value)
+
+
+def _said_row(each: Said, people: Mapping[str, str]) -> Mapping[str, Any]:
+    value = people.get(each.field, "") if each.personal else each.value
+    if value is None:
+        value = "cleared"
+    return {
+        "field": each.field,
+        "value": plain(value) if not isinstance(value, list | dict) else msgspec.json.encode(value).decode(),
+        "time": each.time,
+        "source": each.source,
+        "event": each.event_id,
+        "current": each.current,
+    }
+
+
 @dataclass(frozen=True)
-class Explained:
+class _Explained:
     """A record.
 
     `facts` is its row of the view `view`, empty if it does not count; `linked` are the entities that belong to it or
@@ -49,7 +101,7 @@ class Explained:
     more: int
 
 
-async def explained(reader: Reader, entity: str, partitions: int) -> Explained | None:
+async def _explained(reader: Reader, entity: str, partitions: int) -> _Explained | None:
     """Read a record by its key; None where nothing is known of it. Raises `BadRequest`, `Unavailable`."""
     try:
         kind, parts = decode_key(entity)
@@ -61,7 +113,7 @@ async def explained(reader: Reader, entity: str, partitions: int) -> Explained |
     return await reader.work(lambda client: _read(client, entity, kind, name, partitions))
 
 
-def _read(client: Client, entity: str, kind: str, name: str, partitions: int) -> Explained | None:
+def _read(client: Client, entity: str, kind: str, name: str, partitions: int) -> _Explained | None:
     documents = Documents(client, partitions)
     if kind == "touch":  # it lives with its lead
         lead = f"lead:{entity[6 : entity.index('/')]}"
@@ -87,7 +139,7 @@ def _read(client: Client, entity: str, kind: str, name: str, partitions: int) ->
     linked = [lead] if kind == "touch" else [*sorted(node.to), *documents.counted(entity)] if node is not None else []
     linked = [each for each in dict.fromkeys(linked) if each != entity]
     linked.sort(key=lambda each: (kind_of(each) != "lead", kind_of(each), each))
-    return Explained(
+    return _Explained(
         entity,
         kind,
         name,
