@@ -3,7 +3,7 @@ PYTHON ?= python3
 PYTEST ?= .venv/bin/pytest
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help demo test browser lint bench chaos deep docs-events docs-metrics lock
+.PHONY: help demo test browser lint bench chaos deep docs-events docs-metrics lock prometheus alerts alert-demo
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +16,9 @@ help:
 	@echo "make deep           the simulation with 100,000 cases"
 	@echo "make docs-events    write the reference of the events again"
 	@echo "make docs-metrics   write the reference of the metrics again"
+	@echo "make alerts         write the rules for Prometheus again, after an edit of deploy/prometheus/thresholds.yml"
+	@echo "make alert-demo     from an event to the message, with a real Prometheus and Alertmanager"
+	@echo "make prometheus     install Debian's Prometheus and Alertmanager, where they are missing (needs root)"
 	@echo "make grafana        write the dashboards again (make grafana-schema: what they are checked against; needs npm)"
 	@echo "make lock           resolve the dependencies again"
 
@@ -31,7 +34,7 @@ help:
 demo: .venv/.installed
 	.venv/bin/sixfold demo $(if $(ONCE),--once)
 
-test: .venv/.installed browser
+test: .venv/.installed browser prometheus
 	$(PYTEST) -n 2 --dist loadfile
 
 chaos: .venv/.installed
@@ -77,6 +80,26 @@ grafana: .venv/.installed
 
 grafana-schema:
 	tests/deploy/schema/generate.sh
+
+alerts: .venv/.installed
+	.venv/bin/sixfold alerts render deploy/prometheus
+
+alert-demo: .venv/.installed prometheus
+	.venv/bin/sixfold alerts demo
+
+# The tests run the real servers and their tools (375 MB). On a machine with systemd, Debian
+# starts both: systemctl disable --now prometheus prometheus-alertmanager.
+prometheus:
+	@for tool in prometheus promtool alertmanager amtool; do \
+		{ command -v $$tool || command -v prometheus-$$tool; } >/dev/null && continue; \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+				apt-get install -qq -y --no-install-recommends prometheus prometheus-alertmanager; \
+		else \
+			echo "$$tool is missing: as root, apt-get install --no-install-recommends prometheus prometheus-alertmanager"; \
+			exit 1; \
+		fi; \
+	done
 
 lock:
 	.venv/bin/uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 pyproject.toml -o requirements.lock

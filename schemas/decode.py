@@ -20,6 +20,8 @@ from schemas.values import DAY_US, InvalidValueError, Value, identifier, instant
 
 MAX_BYTES = 1024 * 1024
 """The longest event, in bytes of its JSON text."""
+MAX_KEY_BYTES = 64 * 1024
+"""The longest key of an entity, in bytes of its text: identifiers alone never come near it."""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):
@@ -88,11 +90,17 @@ def homes(event: Event) -> list[str]:
 
 
 def home(event_type: EventType, fields: dict[str, Any]) -> str:
-    """Record key of an event with these normalised fields."""
+    """Record key of an event with these normalised fields.
+
+    Raises Rejected for one that is too long to travel beside the event: of a spend figure, whose key has texts in it.
+    """
     merged = fields.get("merged_ids")
     if merged:
         return entity_key(event_type.home, merged[0])
-    return entity_key(event_type.home, *map(fields.get, event_type.parts))
+    key = entity_key(event_type.home, *map(fields.get, event_type.parts))
+    if len(key) > MAX_KEY_BYTES:
+        raise Rejected(Reason.TOO_LARGE, f"data.utm: makes a key of {len(key)} bytes, more than {MAX_KEY_BYTES}")
+    return key
 
 
 def check_size(value: bytes | None) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from schemas.decode import MAX_BYTES
+from schemas.decode import MAX_BYTES, MAX_KEY_BYTES
 from schemas.events import EVENT_TYPES, PERSONAL, ClickId, Envelope, EventType, Members, Utm
 from schemas.fields import member_group, member_kind
 from schemas.reasons import Reason
@@ -39,7 +39,7 @@ _KINDS = {
 }
 
 _REASONS = {
-    Reason.TOO_LARGE: f"more than {MAX_BYTES} bytes",
+    Reason.TOO_LARGE: f"more than {MAX_BYTES} bytes; UTM texts of spend that make a key of more than {MAX_KEY_BYTES}",
     Reason.INVALID_JSON: f"no JSON text in UTF-8, or nested deeper than {MAX_DEPTH} levels",
     Reason.INVALID_ENVELOPE: "no object, or an attribute around `data` is missing or wrong",
     Reason.UNKNOWN_TYPE: "`type` is none of those below",

@@ -107,9 +107,9 @@ class _Audit:
 class Exporter:
     """Looks at the reports again and again; `registry` has what it found.
 
-    `connect` gives a client of the database, and is called again after a failure; `ends` says where the log ends and
-    which incarnation it is. `stale` is the age above which figures are withdrawn, `audit_interval` 0 stands for no
-    audits; all in seconds. `now` is the Unix time.
+    `connect` gives a client of the database, and is called again after a failure; `connect_audit` one for an audit,
+    whose queries take longer. `ends` says where the log ends and which incarnation it is. `stale` is the age above
+    which figures are withdrawn, `audit_interval` 0 stands for no audits; all in seconds. `now` is the Unix time.
     """
 
     def __init__(
@@ -117,6 +117,7 @@ class Exporter:
         connect: Callable[[], Client],
         ends: Callable[[], Awaitable[tuple[Ends, str]]],
         *,
+        connect_audit: Callable[[], Client] | None = None,
         interval: float = 30.0,
         stale: float = 600.0,
         audit_interval: float = 21_600.0,
@@ -124,6 +125,7 @@ class Exporter:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._connect = connect
+        self._connect_audit = connect_audit or connect
         self._ends = ends
         self._interval = interval
         self._stale = stale
@@ -214,7 +216,7 @@ class Exporter:
         """Compare every figure with the records, on a connection of its own."""
         began = time.perf_counter()
         try:
-            found = await self._in_thread(lambda: audit(self._connect()))
+            found = await self._in_thread(lambda: audit(self._connect_audit()))
         except (ClickHouseError, ClickHouseUnusable) as error:
             logger.warning("the audit failed: %s", message_of(error))
             return

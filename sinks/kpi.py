@@ -531,7 +531,7 @@ QUALITY = Query(
     clocked=True,
 )
 
-DEAD_LETTERS = Metric("sixfold_kpi_dead_letters", "gauge", "dead letters of the last 24 hours", ("reason",))
+DEAD_LETTERS = Metric("sixfold_kpi_dead_letters", "gauge", "open dead letters of the last 24 hours", ("reason",))
 
 
 def _dead_letters(rows: Sequence[Row]) -> Result:
@@ -542,11 +542,11 @@ def _dead_letters(rows: Sequence[Row]) -> Result:
 
 DEAD_LETTER = Query(
     "dead_letters",
-    ("dead_letters",),
+    ("dead_letter_list",),
     """
 SELECT toString(reason) AS reason, count() AS letters
-FROM dead_letters FINAL
-WHERE received_at >= now64(3) - INTERVAL 24 HOUR
+FROM dead_letter_list
+WHERE state = 'open' AND received_at >= now64(3) - INTERVAL 24 HOUR
 GROUP BY reason""",
     _dead_letters,
     (DEAD_LETTERS,),

@@ -51,6 +51,7 @@ for _name, _function in {
     "sql": "sql:sql",
     "status": "status:status",
     "audit": "audit:audit",
+    "alerts": "alerts:app",
     "settings": "settings:settings",
     "dead-letters": "dead_letters:app",
     "erase": "erase:erase",

@@ -19,6 +19,8 @@ from stream.wait import Ends, read_ends
 logger = logging.getLogger(__name__)
 
 _CLOSE_SECONDS = 3.0
+_AUDIT_PATIENCE = 20
+"""Times the bound of other queries: an audit reads every record there is."""
 _GRACE_SECONDS = 5.0
 """The engine ends a query at its bound; the client waits a little longer for it to say so."""
 
@@ -41,8 +43,9 @@ async def exporting(
     """
     log_ends = _LogEnds(settings, incarnation or (lambda: settings.log_incarnation))
     exporter = Exporter(
-        lambda: _connect(settings),
+        lambda: _connect(settings, settings.exporter_timeout),
         log_ends.read,
+        connect_audit=lambda: _connect(settings, _AUDIT_PATIENCE * settings.exporter_timeout),
         interval=settings.exporter_interval,
         stale=settings.exporter_stale,
         audit_interval=settings.exporter_audit,
@@ -59,8 +62,7 @@ async def exporting(
         await log_ends.close()
 
 
-def _connect(settings: Settings) -> Client:
-    bound = settings.exporter_timeout
+def _connect(settings: Settings, bound: float) -> Client:
     return connect(settings, receive_seconds=bound + _GRACE_SECONDS, max_execution_time=bound)
 
 

@@ -7,12 +7,13 @@ links, merges, chains and cycles need no other rule.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 from urllib.parse import unquote
 
 import msgspec
 
 from schemas import entity_key
-from stream.fold import Change, Document, Fields, join, join_change
+from stream.fold import HISTORIES, Change, Document, Fields, Key, join, join_change
 
 #: link field of each kind, in the order of precedence, with the kind it leads to
 LINKS: Mapping[str, tuple[tuple[str, str], ...]] = {
@@ -241,3 +242,34 @@ def root(entity: str, look: Callable[[str], Document | None]) -> str:
         if above in path:
             return min(path[path.index(above) :], key=id_of)
         path.append(above)
+
+
+def pieces(encoded: bytes, size: int) -> Iterator[bytes]:
+    """Cut a document's bytes into documents of about `size` bytes, which join to it again in any order.
+
+    One that fits comes as it is. A piece is larger only where a single value is: at most the size of an event.
+    """
+    if len(encoded) <= size:
+        yield encoded
+        return
+    whole = _decode_document(encoded)
+    piece, filled = Document(first=whole.first, erased=whole.erased), 0
+    for key, name, value in _values(whole):
+        more = len(_encode((key, name, value)))
+        if filled and filled + more > size:
+            yield _encode(piece)
+            piece, filled = Document(), 0
+        if not piece.writes or piece.writes[-1][0] != key:
+            piece.writes.append((key, {}))
+        fields = piece.writes[-1][1]
+        fields[name] = [*fields.get(name, ()), value] if name in HISTORIES else value
+        filled += more
+    yield _encode(piece)
+
+
+def _values(document: Document) -> Iterator[tuple[Key, str, Any]]:
+    """Every value that a document holds; of a history each by itself."""
+    for key, fields in document.writes:
+        for name, value in fields.items():
+            for each in value if name in HISTORIES else (value,):
+                yield key, name, each

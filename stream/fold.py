@@ -23,6 +23,8 @@ Fields = dict[str, Any]
 
 HISTORIES = frozenset({"stage", "status"})
 HISTORY_LIMIT = 1024
+#: a re-used id may give several values to one key, so that a history is longer than its writes
+_VALUES_OF_A_KEY = 4
 _NO_FIELDS: Fields = {}
 #: before a lead's id: the register that says that an opportunity or a call does not belong to that lead (any more)
 UNLINKED = "unlinked@"
@@ -166,7 +168,7 @@ def _join_write(document: Document, key: Key, fields: Fields) -> bool:
             writes.insert(place, (key, fields))
     if drained:
         document.writes = writes = [write for write in writes if write[1]]
-    if len(writes) > HISTORY_LIMIT:
+    if len(writes) > HISTORY_LIMIT // _VALUES_OF_A_KEY:
         for name in HISTORIES:
             _prune(document, name)
     return grew

@@ -18,8 +18,9 @@ import msgspec
 
 from schemas import Rejected, decode
 from stream.inputs import STDIN, InputError, Item, Rejection, Source, read_csv, read_jsonl
+from stream.mapped_rows import MappedRows
 from stream.mapping import Mapping, MappingError, read_mapping
-from stream.provided import Provided, Reader
+from stream.provided import Provided, Reader, read_payloads
 from stream.quality import Quality
 from stream.rows import RowMapper
 from stream.sending import Destination, open_destination
@@ -104,6 +105,7 @@ def import_files(
     mapping: Path | None = None,
     *,
     provided: Provided | None = None,
+    json_rows: bool = False,
     dry_run: bool = False,
     restart: bool = False,
     rejected: Path | None = None,
@@ -112,7 +114,8 @@ def import_files(
 ) -> ImportResult:
     """Send JSONL files, or with a mapping CSV files, in turn; `-` is standard input, .gz files are unpacked.
 
-    `provided`: they are in a provider's own form. `rejected` takes what is rejected of all files; without it each
+    `provided`: they are in a provider's own form. `json_rows`: what is mapped are JSON objects, one a line, as
+    Debezium and Kafka Connect write rows of tables. `rejected` takes what is rejected of all files; without it each
     has a file of its own in the data directory. `restart` forgets how far an earlier run got. `dry_run` sends and
     writes nothing, keeps the `first` events and looks at each as the worker would. Raises InputError, MappingError
     or SendingError, and OSError where the data directory cannot be written; all but the last can be shown as they are.
@@ -122,7 +125,7 @@ def import_files(
         _check(path, rules, provided)
         if rejected is not None and rejected.resolve() == path.resolve():
             raise InputError(f"{path}: cannot take what is rejected, for it is what is imported")
-    run = _Run(settings, rules, mapping, provided, rejected, progress or (lambda _: None), restart)
+    run = _Run(settings, rules, mapping, provided, json_rows, rejected, progress or (lambda _: None), restart)
     if dry_run:
         return run.preview(paths, first)
     return asyncio.run(run.send(paths))
@@ -200,11 +203,13 @@ class _Run:
         mapping: Mapping | None,
         mapping_path: Path | None,
         provided: Provided | None,
+        json_rows: bool,
         rejected: Path | None,
         progress: Callable[[Progress], None],
         restart: bool,
     ) -> None:
         self._settings, self._mapping, self._mapping_path, self._provided = settings, mapping, mapping_path, provided
+        self._json_rows = json_rows
         self._rejected, self._progress, self._restart = rejected, progress, restart
         self._folder = settings.data / "imports"
         self._result = ImportResult()
@@ -300,6 +305,8 @@ class _Run:
             mapper = RowMapper(self._mapping, folders)
         except MappingError as error:
             raise MappingError(f"{self._mapping_path}: {error}") from None
+        if self._json_rows:
+            return mapper, read_payloads(source, MappedRows(mapper), state.line, state.position)
         return mapper, read_csv(source, mapper, state.line)
 
     def _count_unmapped(self, mapper: RowMapper | Reader | None) -> None:

@@ -5,14 +5,16 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from schemas.adapters import (
     FORMATS,
+    NOTHING_KNOWN,
     Adapted,
+    Adapter,
     ConfigurationError,
     Context,
     Format,
@@ -31,7 +33,7 @@ from stream.inputs import MAX_LINE, STDIN, InputError, Item, Rejection, read_jso
 from stream.inputs import Source as File
 from stream.rows import MAX_UNMAPPED
 
-__all__ = ["Provided", "Reader", "choose"]
+__all__ = ["Provided", "Reader", "choose", "read_payloads"]
 
 _PREAMBLE_ROWS = 20
 """So many rows may stand in front of the header of a report."""
@@ -108,21 +110,12 @@ class Reader:
                 if shape == "table":
                     yield from self._table(line)
                 elif shape == "lines":
-                    yield from self._lines(line, position)
+                    adapter = open_adapter(self._provided.source)
+                    yield from read_payloads(self._file, adapter, line, position, self._context, self._seen)
                 else:
                     yield from self._document()
         except UnusableTable as verdict:
             raise InputError(f"{self._file.name}: {verdict}") from None
-
-    def _lines(self, line: int, position: int) -> Iterator[Item]:
-        adapter = open_adapter(self._provided.source)
-        for item in read_jsonl(self._file, line, position):
-            if not item.events:
-                yield item
-                continue
-            adapted = self._seen(adapter.adapt(item.events[0], self._context))
-            rejections = item.rejections + _rejections(adapted.refusals)
-            yield Item(item.first_line, item.line, item.position, tuple(adapted.events), rejections)
 
     def _document(self) -> Iterator[Item]:
         adapted = self._seen(open_adapter(self._provided.source).adapt(self._file.content.read(), self._context))
@@ -187,6 +180,25 @@ class Reader:
             if key in self.unmapped or len(self.unmapped) < MAX_UNMAPPED:
                 self.unmapped[key] += count
         return adapted
+
+
+def read_payloads(
+    file: File,
+    adapter: Adapter,
+    line: int = 0,
+    position: int = 0,
+    context: Context = NOTHING_KNOWN,
+    seen: Callable[[Adapted], object] = lambda _: None,
+) -> Iterator[Item]:
+    """Read a payload a line, behind a line and a byte; `seen` is shown what each gave. Raises InputError."""
+    for item in read_jsonl(file, line, position):
+        if not item.events:
+            yield item
+            continue
+        adapted = adapter.adapt(item.events[0], context)
+        seen(adapted)
+        rejections = item.rejections + _rejections(adapted.refusals)
+        yield Item(item.first_line, item.line, item.position, tuple(adapted.events), rejections)
 
 
 def _chunks(events: Sequence[bytes]) -> Iterator[tuple[bytes, ...]]:

@@ -19,8 +19,8 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
-from schemas import Event, Reason, Rejected, decode, homes, instant_text
-from stream.flow import Node, kind_of
+from schemas import Event, Reason, Rejected, decode, entity_key, instant_text
+from stream.flow import Node, kind_of, pieces
 from stream.fold import Change, changes
 from stream.journey import Journey
 from stream.log import Mark, Outgoing, home_partition, mark_of
@@ -254,8 +254,8 @@ class Shard:
         """A merge is one write for each merged lead: the parts that are at home elsewhere go there."""
         here: list[str] = []
         elsewhere: dict[str, list[str]] = {}
-        merged = dict.fromkeys(cast("list[str]", event.data["merged_ids"]))
-        for merged_id, home in zip(merged, homes(event), strict=True):
+        for merged_id in dict.fromkeys(cast("list[str]", event.data["merged_ids"])):
+            home = entity_key("lead", merged_id)
             if self._at_home(home):
                 here.append(merged_id)
             else:
@@ -406,12 +406,13 @@ class Shard:
         for partition, documents in sends.items():
             size = 0
             chunk: list[tuple[str, str, bytes]] = []
-            for each in documents:
-                if chunk and size + len(each[2]) > DOCUMENTS_BYTES:
-                    yield Outgoing(self.topics.documents, partition, None, _pack(chunk))
-                    size, chunk = 0, []
-                chunk.append(each)
-                size += len(each[2]) + len(each[0]) + len(each[1])
+            for to, entity, document in documents:
+                for piece in pieces(document, DOCUMENTS_BYTES):
+                    if chunk and size + len(piece) > DOCUMENTS_BYTES:
+                        yield Outgoing(self.topics.documents, partition, None, _pack(chunk))
+                        size, chunk = 0, []
+                    chunk.append((to, entity, piece))
+                    size += len(piece) + len(to) + len(entity)
             yield Outgoing(self.topics.documents, partition, None, _pack(chunk))
 
     def manifest(self) -> bytes:

@@ -13,7 +13,7 @@ class NotAdaptable(Exception):  # noqa: N818 - a verdict on someone's data, not 
     """A part of a payload that gives no event.
 
     `reason` is one of `schemas.Reason`, or `invalid-payload`, `invalid-date`, `invalid-xml`, `wrong-account`,
-    `second-figure`. `message` names the member at
+    `second-figure`, `personal-id`. `message` names the member at
     fault. Numbers and dates are quoted, free text never is: it could be somebody's name.
     """
 

@@ -33,7 +33,7 @@ from schemas.adapters.adapted import NOTHING_KNOWN, Adapted, Context, NotAdaptab
 from schemas.adapters.draft import Collector, Draft, reading
 from schemas.adapters.fields import FieldTable
 from schemas.adapters.payload import Object, an_object, at_path, text_member
-from schemas.adapters.visits import TrackingSource, anonymous, merged, write_visit
+from schemas.adapters.visits import TrackingSource, anonymous, lead_id_of, merged, seen_as, write_visit
 from schemas.reasons import Reason
 
 TRAITS = {"name": "name", "email": "email", "createdAt": "created_at"}
@@ -75,22 +75,23 @@ class SegmentCalls:
             raise NotAdaptable(Reason.MISSING_MEMBER, "timestamp: is missing")
         with reading(name):
             time_us = convert.instant_us(item[name])
-        user, visitor = self._id(item, "userId"), self._id(item, "anonymousId")
+        visitor = self._id(item, "anonymousId")
         if call == "alias":
-            previous = self._id(item, "previousId")
+            user = lead_id_of(item.get("userId"), "userId")
+            previous = lead_id_of(item.get("previousId"), "previousId")
             if user is None or previous is None:
                 raise NotAdaptable(Reason.MISSING_MEMBER, "userId, previousId: are needed by an alias")
             # a previous id may be that of a visitor or of a user
             gone = [each for each in (anonymous(previous), previous) if each != user]
             out.add(Draft("crm.lead.merged", time_us, 0, lead_id=user, merged_ids=gone))
             return
-        lead = self._lead(item) or user
+        lead = self._lead(item)
         if lead is None and visitor is None:
             raise NotAdaptable(Reason.MISSING_MEMBER, "userId, anonymousId: are missing")
         if call == "identify" and lead is not None:
             self._identify(item, lead, time_us, out)
         if lead is not None and visitor is not None:
-            merged(out, time_us, visitor, lead)
+            (merged if call == "identify" else seen_as)(out, time_us, visitor, lead)
         self._touch(item, lead or anonymous(visitor or ""), time_us, call, out)
 
     def _identify(self, item: Object, lead: str, time_us: int, out: Collector) -> None:
@@ -131,12 +132,8 @@ class SegmentCalls:
         out.add(draft).put_id("touch_id", text_member(item, "messageId"))
 
     def _lead(self, item: Object) -> str | None:
-        for path in self._source.lead_id:
-            raw = at_path(item, path)
-            if raw is not None:
-                with reading(path):
-                    return convert.identifier(raw)
-        return None
+        paths = (*self._source.lead_id, "userId")
+        return next((found for path in paths if (found := lead_id_of(at_path(item, path), path))), None)
 
     def _id(self, item: Object, name: str) -> str | None:
         with reading(name):

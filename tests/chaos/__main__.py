@@ -22,7 +22,9 @@ def row(found: dict[str, Any]) -> str:
 def main() -> None:
     report, page = Path(sys.argv[1]), Path(sys.argv[2])
     found = [json.loads(line) for line in report.read_text().splitlines()]
-    table = HEAD + "".join(row(each) for each in found)
+    events, lasting = found[0]["events"], "minutes" if found[0]["long"] else "4 seconds"
+    table = f"Made with {events:,} events a fault and outages of {lasting}, on two shared cores.\n\n{HEAD}"
+    table += "".join(row(each) for each in found)
     before, _, rest = page.read_text().partition(BEGIN)
     page.write_text(f"{before}{BEGIN}\n{table}{END}{rest.partition(END)[2]}")
 

@@ -77,9 +77,9 @@ def total(found: Series, name: str) -> float:
 
 def start(deployment: Deployment, **settings: Any) -> tuple[Any, int]:
     """One more worker, and the port of its metrics."""
-    port = free_port()
-    deployment.change(metrics_port=port, **settings)
-    return deployment.start(), port
+    deployment.environment(settings)
+    worker = deployment.start()
+    return worker, deployment.metrics_ports[-1]
 
 
 def expected_of(sent: Sequence[Record]) -> tuple[Counter[str], Counter[str]]:
@@ -207,8 +207,7 @@ def test_every_event_is_counted_once_by_what_became_of_it(
         )
 
         # its port is its own
-        deployment.change(metrics_port=port)
-        refused = deployment.start()
+        refused = deployment.start(metrics_port=port)
         assert refused.wait(PATIENCE_SECONDS) == 2
         assert f"port {port} on 127.0.0.1 for metrics is taken: set SIXFOLD_METRICS_PORT" in deployment.logs()
         worker.send_signal(signal.SIGTERM)

@@ -241,7 +241,10 @@ class Company:
         rng = self.rng
         opportunity = rng.choice(self.opportunities)
         for _ in range(rng.choice((1, 2, 2, 3))):
-            data = {"opportunity_id": opportunity, **self._deal()}
+            data = {"opportunity_id": opportunity, **self._deal(), **self._some(0.15, unlinked_lead_id=self.leads[:16])}
+            if rng.random() < 0.2 and data.get("lead_id") is not None:  # of the lead it has
+                unlinked = {"opportunity_id": opportunity, "unlinked_lead_id": data["lead_id"]}
+                self._emit("crm.opportunity.updated", unlinked)
             if rng.random() < 0.3:
                 data["status"] = rng.choice(["open", "won", "lost", None])
             type_ = rng.choices(
@@ -271,7 +274,7 @@ class Company:
                     started_at=[self._time(), None],
                     talk_seconds=[0, 1, 59, 60, 600, 601.0, None],
                 ),
-                **self._some(0.2, advanced_to=[*LEAD_STAGES]),
+                **self._some(0.2, advanced_to=[*LEAD_STAGES], unlinked_lead_id=self.leads[:16]),
             }
             self._emit("crm.call.logged", data)
 
@@ -440,6 +443,22 @@ class Company:
         self._emit("crm.lead.merged", {"lead_id": "m1", "merged_ids": ["m3"]})
         if rng.random() < 0.4:
             self._emit("crm.lead.deleted", {"lead_id": "m2"})
+        # a cycle of two or three
+        for lead, into in rng.choice(([("y1", "y2"), ("y2", "y1")], [("y1", "y2"), ("y2", "y3"), ("y3", "y1")])):
+            self._emit("crm.lead.created", {"lead_id": lead, **self._origin()})
+            self._emit("crm.lead.merged", {"lead_id": into, "merged_ids": [lead]})
+            self._emit("crm.touch.recorded", {"touch_id": "t", "lead_id": lead, **self._origin()}, self._time(2))
+        francs = {"opportunity_id": "y-francs", "lead_id": "y2", "currency": "CHF", "amount": "9.9999"}
+        self._emit("crm.deal.won", {**francs, "closed_at": "2026-06-01T00:00:00Z"})
+        halves = {"opportunity_id": "halves", "amount": rng.choice(["0.0001", "0.0003"]), "probability": 0.5}
+        self._emit("crm.opportunity.created", halves)
+        francs = {"opportunity_id": "francs", "currency": "CHF", "amount": 5, "due_date": self._date()}
+        self._emit("crm.opportunity.created", francs)
+        # yen has no rate but that to euro
+        self._emit("crm.rate.posted", {"date": self._date(3), "base": "EUR", "quote": "JPY", "rate": "163.25"})
+        for number in range(2):
+            yen = {"opportunity_id": f"yen-{number}", "currency": "JPY", "amount": 1_000_001, "cost": "99999.9"}
+            self._emit(rng.choice(["crm.deal.won", "crm.deal.lost"]), yen)
         for number, amount in enumerate(rng.sample(AMOUNTS, 3)):
             lead = rng.choice(["m1", "m2", "m3"])
             won = {"opportunity_id": f"m-{number}", "lead_id": lead, "amount": amount, "cost": "0.0005"}

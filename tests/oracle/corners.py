@@ -43,6 +43,7 @@ CORNERS = (
     "channel of spend by its campaign",
     "channel of spend by its platform",
     "a call by way of an opportunity",
+    "an opportunity that was unlinked from its lead",
     "a call without a known lead",
     "a rise credited to a call",
     "a rise at the very end of a call's window",
@@ -105,6 +106,9 @@ def _leads(journeys: Journeys, found: Counter[str]) -> None:
 def _deals(journeys: Journeys, found: Counter[str]) -> None:
     for deal in journeys.opportunities:
         entity = journeys.state.opportunities[deal.id]
+        found["an opportunity that was unlinked from its lead"] += (
+            entity.lead is None and entity.get("lead_id") is not None
+        )
         if deal.status != "open" and entity.get("closed_at") is not None:
             found[
                 "closed_at in use" if deal.closed == entity.get("closed_at") else "closed_at of an older close, unused"
@@ -181,9 +185,7 @@ def _calls(journeys: Journeys, found: Counter[str]) -> None:
     for call in journeys.calls:
         lead = call.group if call.group is not None and call.group.lead is not None else None
         found["a call without a known lead"] += lead is None
-        found["a call by way of an opportunity"] += (
-            lead is not None and journeys.state.calls[call.id].get("lead_id") is None
-        )
+        found["a call by way of an opportunity"] += lead is not None and journeys.state.calls[call.id].lead is None
         found["a rise credited to a call"] += call.says is None and bool(call.advanced)
         for stage in ("mofu", "bofu"):
             rise = None if lead is None else lead.reached.get(stage)

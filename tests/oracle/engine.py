@@ -16,6 +16,7 @@ from tests.oracle.journeys import Config
 from tests.property.simulation import TOPICS, Fuse, MemoryLog, run
 
 SHARDS = 3
+MISPLACED = 0.1
 
 
 class Rows:
@@ -59,7 +60,9 @@ def rows_of(events: Sequence[bytes], config: Config, now_ms: int, rng: random.Ra
             key = rng.choice(homes(event) or [event.home]).encode()
         except Rejected:
             key = b"anywhere"
-        log.append(TOPICS.events, home_partition(key, SHARDS), key, value, now_ms)
+        # producers need not find the right partition
+        partition = rng.randrange(SHARDS) if rng.random() < MISPLACED else home_partition(key, SHARDS)
+        log.append(TOPICS.events, partition, key, value, now_ms)
     rules = settings(config).rules()
     workers = [shard.Shard(number, SHARDS, rules, topics=TOPICS) for number in range(SHARDS)]
     moved = True

@@ -305,7 +305,7 @@ class Journeys:
         for entity in state.leads.values():
             names |= {entity.get("merged_into")} - {None}
         for entity in (*state.opportunities.values(), *state.calls.values()):
-            names |= {entity.get("lead_id")} - {None}
+            names |= {entity.lead} - {None}
         by_root: dict[str, Group] = {}
         for name in sorted(names):
             root = self._root(name)
@@ -382,7 +382,7 @@ class Journeys:
 
     def _opportunity(self, name: str, entity: Entity) -> Opportunity:
         config = self.config
-        lead, amount, probability = entity.get("lead_id"), entity.get("amount"), entity.get("probability")
+        lead, amount, probability = entity.lead, entity.get("amount"), entity.get("probability")
         stages = entity.history("stage")
         stage = stages[-1][1] if stages else None
         status, closed = _status(entity)
@@ -496,10 +496,10 @@ class Journeys:
         found = []
         for name, entity in sorted(self.state.calls.items()):
             if entity.known and not entity.deleted:
-                lead = entity.get("lead_id")
+                lead = entity.lead
                 if lead is None:
                     through = self.state.opportunities.get(entity.get("opportunity_id") or "")
-                    lead = None if through is None else through.get("lead_id")
+                    lead = None if through is None else through.lead
                 started = entity.get("started_at")
                 started = started if started is not None else min(entity.seen)
                 answered = entity.get("call_status") == "answered"

@@ -786,7 +786,7 @@ class Reports:
             known = [each for each in ratios if isinstance(each, Near)]
             low = min(known, default=ANY if ANY in ratios else None)
             high = max(known, default=ANY if ANY in ratios else None)
-            depends: Any = Near(Fraction(0))
+            depends: Any = ANY if ANY in ratios else Near(Fraction(0))
             if isinstance(low, Near) and isinstance(high, Near):
                 close = any(0 < abs(each.value - 1) <= each.tolerance for each in (low, high))
                 depends = ANY if close else Near(Fraction(int(low.value < 1 <= high.value)))

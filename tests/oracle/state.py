@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -78,6 +78,13 @@ class Entity:
         return [(moment, json.loads(canon)) for moment, canon in sorted(self.histories.get(name, ()))]
 
     @property
+    def lead(self) -> str | None:
+        """The lead that an opportunity or a call names, unless a later event said that it is not that one."""
+        lead = self.get("lead_id")
+        unlinked = None if lead is None else self.fields.get(f"unlinked {lead}")
+        return None if unlinked is not None and unlinked.moment > self.fields["lead_id"].moment else lead
+
+    @property
     def known(self) -> bool:
         return bool(self.seen)
 
@@ -111,7 +118,7 @@ def read(events: Iterable[bytes]) -> State:
     """Fold all events, in whatever order they come."""
     state = State()
     for raw in events:
-        event = json.loads(raw, parse_float=Decimal)
+        event = json.loads(raw, parse_float=_decimal, parse_int=_integer)
         if event["type"] == "crm.benchmark.posted" and event["data"]["metric"] not in BENCHMARKS:
             state.rejected += 1
         else:
@@ -119,12 +126,30 @@ def read(events: Iterable[bytes]) -> State:
     return state
 
 
+def _integer(text: str) -> int:
+    """An integer of any length; longer than 4,300 digits they are of no use to anybody."""
+    return int(text[:4300])
+
+
+def _decimal(text: str) -> Decimal:
+    """A number by its text; of absurd exponents, which no member takes, none."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return Decimal("NaN")
+
+
+def _sequence(value: str | int | None) -> int:
+    text = str(value or 0)
+    return int(text.lstrip("-").lstrip("0") or "0") * (-1 if text[0] == "-" else 1)
+
+
 def microseconds(text: str) -> int:
-    """An RFC 3339 instant, cut to microseconds."""
+    """An RFC 3339 instant, cut to microseconds; a leap second is the next one."""
     text = text.upper().replace(" ", "T")
     clock, offset = (text[:-1], "+00:00") if text.endswith("Z") else (text[:-6], text[-6:])
     whole, _, fraction = clock.partition(".")
-    moment = datetime.fromisoformat(whole + offset) - EPOCH
+    moment = datetime.fromisoformat(whole[:-2] + "00" + offset) + timedelta(seconds=int(whole[-2:])) - EPOCH
     return (moment.days * 86400 + moment.seconds) * 1_000_000 + int((fraction + "000000")[:6])
 
 
@@ -135,7 +160,12 @@ def instant_text(us: int) -> str:
 
 def host(referrer: str) -> str | None:
     """The host of an address, or of what is only a host."""
-    parts = urlsplit(referrer.strip() if "//" in referrer else "//" + referrer.strip())
+    address = referrer.strip()
+    try:
+        parts = urlsplit(address if "//" in address.partition("/")[0] + address[:300] else "//" + address)
+        parts.port  # noqa: B018 - raises where it is none
+    except ValueError:
+        return None
     return parts.hostname or None
 
 
@@ -199,7 +229,10 @@ CALL = [
 
 def _fold(state: State, event: dict[str, Any]) -> None:
     moment = Moment(
-        microseconds(event["time"]), int(event.get("sequence") or 0), event["source"].encode(), event["id"].encode()
+        microseconds(event["time"]),
+        _sequence(event.get("sequence")),
+        str(event["source"]).encode(),
+        str(event["id"]).encode(),
     )
     kind, data = event["type"], _flat(event["data"])
     subject = kind.split(".")[1]
@@ -232,6 +265,8 @@ def _fold(state: State, event: dict[str, Any]) -> None:
             if kind.startswith("crm.deal."):
                 data["status"] = {"won": "won", "lost": "lost", "reopened": "open"}[what]
             _take(entity, moment, data, {"lead": LEAD, "opportunity": OPPORTUNITY, "call": CALL}[subject])
+            if data.get("unlinked_lead_id") is not None:
+                entity.write(f"unlinked {data['unlinked_lead_id']}", moment, value=True, canon=b"true")
             if data.get("lead_id") is not None:
                 entity.links.setdefault("lead_id", set()).add(str(data["lead_id"]))
             for personal in PERSONAL & data.keys():
@@ -254,12 +289,12 @@ def _fold_reference(  # noqa: C901 - one branch an event type
 
     if subject == "spend":
         key = (
-            data["platform"],
+            str(data["platform"]),
             "" if data.get("account_id") is None else str(data["account_id"]),
             data["date"],
             "" if data.get("campaign_id") is None else str(data["campaign_id"]),
             *(data.get(f"utm.{each}") or "" for each in UTM),
-            data.get("category") or "media",
+            str(data.get("category") or "media"),
         )
         figure = {
             "amount": Decimal(str(data["amount"])),

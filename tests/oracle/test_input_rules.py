@@ -316,6 +316,18 @@ def test_the_largest_event() -> None:
     assert outcome(event(LEAD, extension=f'"{"x" * (room + 1)}"')) == ("too-large",)
 
 
+def test_the_longest_key() -> None:
+    """The texts of a spend figure's UTM are part of its key, which travels beside the event."""
+    key = "spend:google_ads//2026-03-01//,,,,{}/media"
+    room = 64 * 1024 - len(key.format(""))
+    longest = f'{SPEND}, "utm": {{"content": "{"x" * room}"}}'
+    assert outcome(event(longest, "crm.spend.posted")).home == key.format("x" * room)
+    assert outcome(event(longest.replace("x", "xx", 1), "crm.spend.posted")) == ("too-large",)
+    # no other key comes near it: four bytes, twelve when percent-encoded, for each of 256 characters
+    widest = "\U0001f600" * 256
+    assert len(outcome(event(f'"lead_id": "{widest}", "touch_id": "{widest}"', "crm.touch.recorded")).home) < 4000
+
+
 def test_time_in_the_future_is_measured_by_the_records_timestamp() -> None:
     noon = 1_772_366_400_000  # 2026-03-01T12:00:00Z
     for clock, reason in (("12:00:00Z", None), ("12:00:00.000001Z", "time-in-future"), ("11:59:59.999999Z", None)):

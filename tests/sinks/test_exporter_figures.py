@@ -356,7 +356,8 @@ def trust(figures: Figures) -> None:
             figures.series[labelled("kpi_quality_failing_ratio", check=check)] = share
     for reason in Reason:
         ((count,),) = figures.rows(
-            f"SELECT count() FROM dead_letters FINAL WHERE reason = '{reason}' AND received_at > now() - 86400"
+            f"SELECT count() FROM dead_letter_list WHERE state = 'open' AND reason = '{reason}'"
+            " AND received_at > now() - 86400"
         )
         figures.series[labelled("kpi_dead_letters", reason=str(reason))] = count
     sources = figures.rows("SELECT source, last_event_time, quiet FROM report_sources")

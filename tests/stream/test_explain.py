@@ -29,7 +29,7 @@ SETTINGS = ViewSettings(partitions=PARTITIONS, fiscal_year_start=4, attribution_
 LATER_MS = 1_800_000_000_000
 PERSON = "Zebulon Quagmire"
 
-NO_FIGURES = {"report_freshness": "how far shards are"}
+NO_FIGURES = {"report_freshness": "how far shards are", "report_sources": "when sources were last heard"}
 """Reports that state no figure made of records."""
 
 NOT_MADE_OF_RECORDS = {

@@ -401,6 +401,7 @@ def test_the_public_pipeline_comes_to_its_known_totals() -> None:
 
 
 def test_every_mapping_that_ships_is_valid() -> None:
-    paths = sorted((PROJECT / "deploy" / "examples").rglob("*.toml"))
+    examples = PROJECT / "deploy" / "examples"
+    paths = sorted(path for path in examples.rglob("*.toml") if not path.is_relative_to(examples / "sources"))
     assert len(paths) >= 3
     assert all(isinstance(read_mapping(path), Mapping) for path in paths)

@@ -11,6 +11,8 @@ import pytest
 
 from schemas import decode
 from stream.cli import main
+from stream.inputs import Item, Source
+from stream.provided import Reader, choose
 from tests.kafka.broker import TansuBroker
 from tests.schemas.adapters.samples import ECB_XML, GOOGLE_ADS, META, NOON, SEGMENT_PAGE, TWILIO, hubspot, salesforce
 from tests.stream.test_importing import Topic
@@ -220,3 +222,41 @@ def test_what_is_sent_is_what_the_dry_run_showed(
     values = [record.value for record in topic.records()]
     assert sorted(values) == sorted(event.encode() for event in shown + shown)
     assert {record.key for record in topic.records()} == {decode(value, None).home.encode() for value in values}
+
+
+@pytest.mark.parametrize(
+    ("format_name", "content"),
+    [
+        ("hubspot-csv", CONTACTS.encode()),
+        ("google-ads-csv", REPORT.encode()),
+        ("hubspot", lines(*([hubspot("contact.creation", object_id=number)] for number in range(4)))),
+    ],
+)
+def test_a_reader_goes_on_behind_any_line(format_name: str, content: bytes) -> None:
+    """As an import that was killed does: from the line and the byte that were acknowledged last."""
+    path = Path(written("file", content))
+
+    def items(line: int, position: int) -> list[Item]:
+        with Source.open(path) as file:
+            return list(Reader(choose(format_name, None), file).items(line, position))
+
+    whole = items(0, 0)
+    assert len(whole) >= 2
+    for index, item in enumerate(whole):
+        assert items(item.line, item.position) == whole[index + 1 :]
+
+
+def test_rows_of_tables_by_a_mapping(run: Import) -> None:
+    Path("orders.toml").write_text(
+        'source = "shop/orders"\n[[events]]\ntype = "crm.opportunity.updated"\n'
+        'time = { column = "__source_ts_ms", instant = "unix-ms" }\ndata = { opportunity_id = { column = "id" } }'
+    )
+    change = {"before": None, "after": {"id": 7}, "op": "c", "source": {"ts_ms": 1772366400000}}
+    written("orders.jsonl", lines(change, None, {"schema": {}, "payload": change}, {"id": 8}))
+    code, found = run("orders.jsonl", "--format", "rows", "--mapping", "orders.toml", "--dry-run")
+    assert (code, found["types"], found["reasons"]) == (1, {"crm.opportunity.updated": 2}, {"empty-value": 1})
+    code, found = run("orders.jsonl", "--format", "rows")
+    assert (code, found["refused"]) == (
+        2,
+        "sixfold: --format rows needs --mapping: which member of a row is which member of an event",
+    )

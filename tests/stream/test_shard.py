@@ -7,6 +7,7 @@ from stream.log import Outgoing, home_partition
 from stream.rules import Rules
 from stream.shard import Shard
 from tests.property.simulation import TOPICS, Record
+from tests.stream.cases import event
 
 SHARDS = 4
 
@@ -30,3 +31,14 @@ def test_the_parts_of_a_merge_go_home_whatever_else_its_envelope_says() -> None:
     assert (again.time, again.sequence, again.source, again.id) == (first.time, 12, "ü", first.id)
     assert again.data == {"lead_id": "7", "merged_ids": [there]}
     assert json.loads(sent.value or b"")["specversion"] == "1.0"
+
+
+def test_a_merge_of_no_leads_changes_nothing() -> None:
+    shard = Shard(0, SHARDS, Rules(), topics=TOPICS)
+    value = event("crm.lead.merged", "2026-03-01", lead_id="7", merged_ids=[])
+    shard.read(TOPICS.events, [Record(TOPICS.events, 0, 0, 1_780_000_000_000, b"lead:7", value)])
+    effects = shard.take()
+    assert not effects.outgoing
+    assert not effects.rows
+    assert effects.nodes == {"nodes": []}
+    assert shard.positions[TOPICS.events].offset == 1

@@ -196,6 +196,36 @@ def test_pipedrive_deals_merged_persons_and_calls(database: Client) -> None:
     assert table(database, calls) == [("Bo", "inbound", 1, 1, 120)]
 
 
+def test_exports_of_pipedrive_and_reports_of_ad_platforms(database: Client) -> None:
+    """A person of a fair, a deal of theirs won for 800 USD, a call; 10 USD of Google and 20 of Meta for a campaign."""
+    person = {"Person - ID": "77", "Person - Name": "Ada", "Person - Channel": "Fair",
+              "Person - Person created": "2026-02-27 12:00:00",
+              "Person - Update time": "2026-03-01 12:00:00"}  # fmt: skip
+    deal = {"Deal - ID": "31", "Deal - Value": "800", "Deal - Currency of Value": "USD", "Deal - Status": "Won",
+            "Deal - Stage": "Signed", "Deal - Won time": "2026-03-01 11:00:00", "Person - ID": "77",
+            "Deal - Deal created": "2026-02-28 09:00:00", "Deal - Update time": "2026-03-01 12:00:00"}  # fmt: skip
+    call = {"Activity - ID": "5", "Activity - Type": "Call", "Activity - Done": "Done", "Activity - Duration": "00:10",
+            "Activity - Due date": "2026-03-01", "Activity - Due time": "11:30", "Person - ID": "77",
+            "Activity - Update time": "2026-03-01 12:00:00"}  # fmt: skip
+    text = '[export]\ncolumns = { "Person - Channel" = "c3" }\n[person.fields]\nc3 = "channel"'
+    found = [event for row in (person, deal, call) for event in rows("pipedrive-csv", text, [row]).events]
+    made = Context(as_of="2026-03-02T06:00:00Z")
+    google = {"Day": "2026-03-01", "Campaign ID": "55", "Campaign": "Spring", "Currency code": "USD", "Cost": "10.00"}
+    meta = {"Day": "2026-03-01", "Campaign ID": "55", "Amount spent (USD)": "20", "Impressions": "7"}
+    found += rows("google-ads-csv", "", [google], made).events + rows("meta-csv", "", [meta], made).events
+    random.Random(3).shuffle(found)
+    fold(database, found + found)
+    leads = "SELECT day, channel, leads, customers, avg_days_to_convert FROM report_leads_by_channel"
+    assert table(database, leads) == [(date(2026, 2, 27), "Fair", 1, 1, 47 / 24)]
+    revenue = "SELECT day, revenue FROM report_channel_attribution WHERE model = 'last'"
+    assert table(database, revenue) == [(DAY, Decimal("800.0000"))]
+    assert table(database, "SELECT calls, answered, talk_seconds FROM report_calls") == [(1, 1, 600)]
+    spend = "SELECT campaign, sum(spend) FROM report_profitability WHERE campaign_id = '55' GROUP BY campaign"
+    assert table(database, spend) == [("Spring", Decimal("30.0000"))]
+    impressions = "SELECT platform, impressions FROM fact_spend ORDER BY platform"
+    assert table(database, impressions) == [("google_ads", 0), ("meta", 7)]
+
+
 def test_twilio_and_telephony_calls(database: Client) -> None:
     """Three calls of Twilio (312 s, one missed, one into a mailbox), one of another system that advances its lead."""
     callbacks = [

@@ -82,6 +82,19 @@ def test_visits_before_and_after_the_identification_count_for_the_lead() -> None
         assert (key[1:4], measures[0]) == (("cpc", "google", "cpc"), 1)
 
 
+def test_pages_of_a_known_visitor_say_so_once_an_hour() -> None:
+    """Each would write the link anew otherwise, and a shop has many pages."""
+    pages = [
+        {**SEGMENT_PAGE, "userId": "u-1", "messageId": f"m-{minute}", "timestamp": f"2026-03-01T12:{minute}:30Z"}
+        for minute in range(10, 60, 10)
+    ]
+    merges = [event for event in adapter("segment").adapt(pages).events if b"lead.merged" in event]
+    assert (len(merges), len(set(merges))) == (5, 1)
+    # an identification is later than what its hour's pages say
+    (identified,) = [event for event in adapter("segment").adapt(SEGMENT_IDENTIFY).events if b"lead.merged" in event]
+    assert decode(identified, None).time > decode(merges[0], None).time
+
+
 def test_alias_track_and_a_batch() -> None:
     alias = {"type": "alias", "userId": "u-1", "previousId": "a-1", "timestamp": NOON}
     adapted = adapter("segment").adapt({"batch": [alias, {"type": "track", "event": "x"}, SEGMENT_PAGE]})
@@ -96,6 +109,18 @@ def test_a_call_that_is_sent_again_is_the_same_event() -> None:
     assert calls.adapt(SEGMENT_PAGE).events == calls.adapt(again).events
     other = {**SEGMENT_PAGE, "messageId": "m-7"}
     assert decoded(calls.adapt(SEGMENT_PAGE))[0]["id"] != decoded(calls.adapt(other))[0]["id"]
+
+
+def test_a_mail_address_is_no_id() -> None:
+    """Ids stand in every table; the person's address must not."""
+    mail = {"userId": "ada@example.org"}
+    problem = "is a mail address, and ids stand in every table: name another one with lead_id"
+    assert refusals(adapter("segment").adapt({**SEGMENT_IDENTIFY, **mail})) == [("personal-id", f"userId: {problem}")]
+    assert refusals(adapter("snowplow").adapt({**SNOWPLOW, "user_id": "ada@example.org"})) == [
+        ("personal-id", f"user_id: {problem}")
+    ]
+    by_crm = segment({**SEGMENT_IDENTIFY, **mail}, text='lead_id = ["traits.crm_id"]')
+    assert [data["lead_id"] for _, _, data in by_crm] == ["512", "512"]
 
 
 def test_what_is_wrong_with_a_call_is_named() -> None:

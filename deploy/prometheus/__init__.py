@@ -1,0 +1,1 @@
+"""Prometheus and Alertmanager: rules, thresholds that people edit, and samples of both configurations."""
