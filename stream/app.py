@@ -55,7 +55,8 @@ def build(
         incarnation=settings.log_incarnation,
         max_future_us=round(settings.max_future_hours * 3_600_000_000),
         flush_seconds=settings.flush_seconds,
-        flush_records=settings.flush_records,
+        # what is being flushed is still in flight: a third leaves room to read until the next flush is due
+        flush_records=min(settings.flush_records, max(1, settings.max_inflight // 3)),
         max_dirty=settings.max_dirty,
         ready_lag=settings.ready_lag,
         metrics=metrics,

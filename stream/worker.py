@@ -32,9 +32,9 @@ SLICE = 500
 GAP_SECONDS = 10.0
 #: seconds between two looks at who claims our shards
 CLAIMS_SECONDS = 2.0
-#: a flush is followed by so many times as long a rest as its computing took, unless records crowd: a root with
-#: 100,000 documents costs seconds each time it is counted
-REST = 4
+#: a flush whose computing took longer than this is followed by so many times as long a rest, unless records crowd: a
+#: root with 100,000 documents costs seconds each time it is counted
+DEAR_SECONDS, REST = 1.0, 4
 #: seconds after the last takeover before old generations are deleted
 IDLE_SECONDS = 30.0
 #: seconds between two looks at where the log ends
@@ -439,8 +439,9 @@ class Worker:
 
     async def _flush_loop(self) -> None:
         while True:
+            rest = REST * self._take_seconds if self._take_seconds > DEAR_SECONDS else 0.0
             try:
-                async with asyncio.timeout(max(self._flush_seconds, REST * self._take_seconds)):
+                async with asyncio.timeout(max(self._flush_seconds, rest)):
                     await self._wake.wait()
             except TimeoutError:
                 pass
