@@ -106,9 +106,15 @@ async def statuses(directory: Path, labelled: list[Labels]) -> dict[str, str]:
             f"http://{address}/api/v2/alerts", json=[{"labels": each} for each in labelled]
         ) as sent:
             assert sent.status == 200, await sent.text()
+        # Inhibition takes alerts in beside the API: what counts is a status that stays.
+        last: dict[str, str] = {}
+        since = asyncio.get_running_loop().time()
         async with asyncio.timeout(60):
             while True:
                 found = {each["labels"]["alertname"]: each["status"]["state"] for each in await alerts_of(address)}
-                if len(found) == len(labelled) and "unprocessed" not in found.values():
+                now = asyncio.get_running_loop().time()
+                if found != last or len(found) < len(labelled) or "unprocessed" in found.values():
+                    last, since = found, now
+                elif now - since >= 2:
                     return found
                 await asyncio.sleep(0.1)
