@@ -229,6 +229,10 @@ class Settings(BaseSettings):
     )
     gateway_key: SecretStr | None = Field(default=None, description="what the gateway asks for, as a bearer token")
 
+    sources: Names = Field(
+        default=(), description="source files (TOML) or folders of them, for the gateway and Kafka sources"
+    )
+
     # Kafka.
     kafka_security_protocol: Annotated[
         Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"], BeforeValidator(_upper)

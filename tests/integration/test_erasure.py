@@ -153,7 +153,8 @@ def reports(client: Client) -> dict[str, Any]:
     """Every report but those of how things run: the erasure is an event, and its source was heard of."""
     views = client.query(
         "SELECT name FROM system.tables WHERE database = currentDatabase() AND name LIKE 'report\\_%'"
-        " AND NOT match(name, '_(by|week|month|quarter|year)$') AND name NOT IN ('report_freshness', 'report_quality', 'report_sources')"
+        " AND NOT match(name, '_(by|week|month|quarter|year)$')"
+        " AND name NOT IN ('report_freshness', 'report_quality', 'report_sources')"
     ).result_rows
     return {name: client.query(f"SELECT * FROM {name} ORDER BY ALL").result_rows for (name,) in views}
 
