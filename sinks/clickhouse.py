@@ -21,7 +21,12 @@ from stream.reports import TABLES, Table
 
 #: one insert is at most about this large
 INSERT_BYTES = 8 << 20
-_INSERT_SETTINGS = {"input_format_skip_unknown_fields": 0, "date_time_input_format": "best_effort"}
+_INSERT_SETTINGS = {
+    "input_format_skip_unknown_fields": 0,
+    # tuples come as arrays: their names in every record would be half of what is written
+    "input_format_json_named_tuples_as_objects": 0,
+    "date_time_input_format": "best_effort",
+}
 _TRIES = 20
 #: where a row does not name its columns just as the table has them
 _COLUMNS = {

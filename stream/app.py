@@ -106,15 +106,17 @@ async def main(settings: Settings) -> int:
             await endpoint.stop()
 
 
-def _use_one_arena() -> None:
-    """Have the inserts' threads share the heap of the event loop, where the C library is glibc.
+def _return_memory() -> None:
+    """Have large bodies leave the process when they are freed, where the C library is glibc.
 
-    Bodies of several megabytes are made in one thread and freed in another; in arenas of their own they would stay
-    resident: a quarter of the worker's peak.
+    Those of inserts and fetches are made in one thread and freed in another: in arenas of the threads, or among small
+    blocks of the heap, they would stay resident: a quarter of the worker's peak.
     """
-    arena_max = -8  # M_ARENA_MAX of malloc.h
+    arena_max, mmap_threshold = -8, -3  # M_ARENA_MAX, M_MMAP_THRESHOLD of malloc.h
     with suppress(AttributeError, OSError):
-        ctypes.CDLL(None).mallopt(arena_max, 1)
+        libc = ctypes.CDLL(None)
+        libc.mallopt(arena_max, 1)
+        libc.mallopt(mmap_threshold, 1 << 18)
 
 
 async def _refuse_old_rules(settings: Settings) -> None:
@@ -143,7 +145,7 @@ def run(settings: Settings) -> int:
     logging.getLogger("aiokafka").setLevel("ERROR")
     # almost nothing here is cyclic, and most of it lives long: look rarely
     gc.set_threshold(100_000, 20, 50)
-    _use_one_arena()
+    _return_memory()
     try:
         with asyncio.Runner() as runner:
             code = runner.run(main(settings))

@@ -1,6 +1,6 @@
 """A journey: what a root counts, as records. A pure function of the counted documents and the rules.
 
-The field names of the records are those of the nested columns of the table `nodes`, so that a record is encoded into
+The fields of the records are the nested columns of the table `nodes` in their order, so that a record is encoded into
 its row as it stands. Instants are microseconds since 1970 in UTC, days ISO text, money integers of 1e-4; absent texts
 are '' or the name that reports give to what is absent.
 """
@@ -19,8 +19,8 @@ from stream.rules import Rules
 from stream.stages import BOFU, CUSTOMER, FUNNEL, MOFU
 
 UNASSIGNED = "(unassigned)"
-#: the leads of a group that are known and not deleted, by id, with their values
-Members = dict[str, tuple[Document, Fields]]
+#: the leads of a group that are known and not deleted, by id, with their values and what these say of their origin
+Members = dict[str, tuple[Document, Fields, Raw]]
 
 
 class Journey(msgspec.Struct):
@@ -51,7 +51,7 @@ def journey(root: str, documents: Mapping[str, Document], rules: Rules) -> Journ
     for entity, document in leads.items():
         values = document.values()
         if document.first is not None and not values.get("deleted"):
-            members[id_of(entity)] = document, values
+            members[id_of(entity)] = document, values, _raw(values)
     row_id = _row(id_of(root) if kind_of(root) == "lead" else "", members)
     touches, origins = _touches(by_kind.get("touch", {}), members, row_id, rules)
     opportunities = [
@@ -80,7 +80,7 @@ def _row(root_id: str, members: Members) -> str:
     """The lead that stands for its group: the root if it may, else the earliest created, then the least id."""
     if root_id in members or not members:
         return root_id if members else ""
-    return min(members, key=lambda lead_id: (created_us(*members[lead_id]), lead_id))
+    return min(members, key=lambda lead_id: (created_us(*members[lead_id][:2]), lead_id))
 
 
 def _raw(values: Fields) -> Raw:
@@ -101,7 +101,7 @@ def _raw(values: Fields) -> Raw:
 
 
 def _has_utm(raw: Raw) -> bool:
-    return any(value.strip() for value in raw[1:6])
+    return any(map(str.strip, raw[1:6]))
 
 
 def _touches(
@@ -112,8 +112,8 @@ def _touches(
     A creation touch without any origin carries that of the group's earliest touch that has one.
     """
     found: list[tuple[tuple[int, int, str, str], Raw]] = []
-    for lead_id, (document, values) in members.items():
-        found.append(((created_us(document, values), 0, lead_id, ""), _raw(values)))
+    for lead_id, (document, values, raw) in members.items():
+        found.append(((created_us(document, values), 0, lead_id, ""), raw))
     for entity, document in recorded.items():
         if document.first is None:
             continue
@@ -164,7 +164,7 @@ def _lead(
 ) -> Lead:
     funnel = rules.funnel
     history: list[tuple[Key, str | None]] = []
-    for document, _ in members.values():
+    for document, _, _ in members.values():
         history += document.history("stage")
     if len(members) > 1:
         history.sort(key=lambda each: each[0])
@@ -184,10 +184,9 @@ def _lead(
         if opportunity.status == "won" and opportunity.closed_us is not None:
             reach(CUSTOMER, opportunity.closed_us)
     reached = max((rank for rank in range(len(FUNNEL)) if rises[rank] is not None), default=0)
-    document, values = members[row_id]
+    document, values, raw = members[row_id]
     own_stage = (values.get("stage") or [None])[-1]
     created = created_us(document, values)
-    raw = _raw(values)
     return Lead(
         row_id,
         merged,

@@ -1,11 +1,14 @@
-"""The records that a root counts, field by field the nested columns of the table `nodes` (see its SQL for units)."""
+"""The records that a root counts, field by field the nested columns of the table `nodes` (see its SQL for units).
+
+They are written by position: the order of the fields is that of the columns, and new ones come last.
+"""
 
 import msgspec
 
 MODELS = ("first", "last", "linear", "position", "time_decay", "w_shaped")
 
 
-class StageChange(msgspec.Struct, gc=False):
+class StageChange(msgspec.Struct, array_like=True, gc=False):
     """One value that the stage of a lead of the group ever had."""
 
     at_us: int
@@ -14,7 +17,7 @@ class StageChange(msgspec.Struct, gc=False):
     mapped: int
 
 
-class Lead(msgspec.Struct):
+class Lead(msgspec.Struct, array_like=True):
     """The counted lead of a group of merged ones."""
 
     lead_id: str
@@ -49,7 +52,7 @@ class Lead(msgspec.Struct):
     account_id: str
 
 
-class Opportunity(msgspec.Struct, gc=False):
+class Opportunity(msgspec.Struct, array_like=True, gc=False):
     """An opportunity; a deal once it is won or lost."""
 
     opportunity_id: str
@@ -76,7 +79,7 @@ class Opportunity(msgspec.Struct, gc=False):
     rate_day: str
 
 
-class Call(msgspec.Struct, gc=False):
+class Call(msgspec.Struct, array_like=True, gc=False):
     """A call; `advanced_mofu` and `advanced_bofu` are credited by the journey."""
 
     call_id: str
@@ -95,7 +98,7 @@ class Call(msgspec.Struct, gc=False):
     advanced_bofu: int = 0
 
 
-class Touch(msgspec.Struct, gc=False):
+class Touch(msgspec.Struct, array_like=True, gc=False):
     """A touch; `own` is 1 for the creation of a lead."""
 
     touch_id: str
@@ -121,7 +124,7 @@ class Touch(msgspec.Struct, gc=False):
     has_utm: int
 
 
-class Spend(msgspec.Struct, gc=False):
+class Spend(msgspec.Struct, array_like=True, gc=False):
     """A spend figure; channel '' is resolved when it is read."""
 
     platform: str
@@ -146,7 +149,7 @@ class Spend(msgspec.Struct, gc=False):
     visitors: int
 
 
-class Credit(msgspec.Struct, gc=False):
+class Credit(msgspec.Struct, array_like=True, gc=False):
     """What one touch is credited of one won deal, by every model.
 
     Deals in 1e-6, money in 1e-4, and whether this is the first touch with a weight (`heads`).

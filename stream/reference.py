@@ -43,7 +43,7 @@ def _rep(parts: tuple[str | None, ...], document: Document) -> dict[str, Any]:
     return {
         "rep_id": parts[0],
         "name": values.get("name") or "",
-        "teams": [{"since": since, "team": team} for since, team in sorted(teams.items())],
+        "teams": [(since, team) for since, team in sorted(teams.items())],
     }
 
 

@@ -5,6 +5,7 @@ and the new ones added; the rows touched are written whole at the next flush.
 """
 
 from collections.abc import Iterable, Sequence
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ import msgspec
 from stream.attribution import credits as credits_of
 from stream.fold import Document
 from stream.journey import EMPTY, Journey, journey
-from stream.reports import TABLES, Contribution, Table
+from stream.reports import TABLES, Contribution
 from stream.rules import Rules
 
 Contributions = dict[str, list[Contribution]]
@@ -22,6 +23,8 @@ Row = tuple[list[int], dict[int, int]]
 
 _json = msgspec.json.Encoder().encode
 _INT64 = 1 << 63
+#: of a row that has no sparse counts; never written to
+_NO_COUNTS: dict[int, int] = {}
 
 
 def account(root: str, documents: dict[str, Document], rules: Rules) -> tuple[Journey, Contributions]:
@@ -56,30 +59,31 @@ class Rolling:
 
     def restore(self, table: str, key: Key, measures: Sequence[int], sparse: dict[int, int]) -> None:
         """Put back a row as it was written."""
-        self._rows[table][key] = (list(measures), sparse)
+        self._rows[table][_shared(key)] = (list(measures), sparse or _NO_COUNTS)
 
     def replace(self, old: Contributions, new: Contributions) -> None:
         """Take off what a root contributed before, and add what it contributes now."""
-        for table in TABLES:
-            name = table.name
+        for name in old.keys() | new.keys():
             before, after = old.get(name, ()), new.get(name, ())
             if before != after:
-                self._add(table, before, -1)
-                self._add(table, after, 1)
+                self._add(name, before, -1)
+                self._add(name, after, 1)
 
-    def _add(self, table: Table, contributions: Iterable[Contribution], sign: int) -> None:
-        rows, dirty = self._rows[table.name], self._dirty[table.name]
-        width = len(table.measures)
+    def _add(self, table: str, contributions: Iterable[Contribution], sign: int) -> None:
+        rows, dirty = self._rows[table], self._dirty[table]
         for key, measures, bucket in contributions:
             row = rows.get(key)
             if row is None:
-                row = rows[key] = ([0] * width, {})
+                row = rows[_shared(key)] = ([0] * len(measures), _NO_COUNTS)
             dirty.add(key)
             totals, counts = row
             for index, measure in enumerate(measures):
                 if measure:
                     totals[index] += sign * measure
             if bucket is not None:
+                if counts is _NO_COUNTS:
+                    counts = {}
+                    rows[key] = (totals, counts)
                 count = counts.get(bucket, 0) + sign
                 if count:
                     counts[bucket] = count
@@ -128,3 +132,8 @@ class Rolling:
             taken[table.name] = lines
             dirty.clear()
         return taken
+
+
+def _shared(key: Key) -> Key:
+    """The same key of texts that are kept once, however many keys have them: days, channels and campaigns repeat."""
+    return tuple(map(intern, key))

@@ -26,7 +26,7 @@ from stream.journey import Journey
 from stream.log import Mark, Outgoing, home_partition, mark_of
 from stream.records import Call, Credit, Lead, Opportunity, Spend, Touch
 from stream.reference import reference_row
-from stream.rolling import Rolling, account
+from stream.rolling import Contributions, Rolling, account
 from stream.rules import Rules
 
 #: one record of the documents topic holds many documents, up to about this size
@@ -34,6 +34,8 @@ DOCUMENTS_BYTES = 1 << 20
 #: the position of a record in the embedded stack's journal: the identity of its dead letter
 JOURNAL_HEADER = "sixfold-journal"
 JOURNAL_PARTITION = -1
+#: of so many nodes a shard remembers what they contributed: one that changed lately is likely to change again soon
+REMEMBERED = 4_096
 _MINUTE_US = 60_000_000
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC, and printed without its offset
 
@@ -196,6 +198,9 @@ class Shard:
         self._rows: dict[str, list[bytes]] = {}
         self._node_rows: list[bytes] = []
         self._tally = Tally()
+        # what the nodes written last contributed, the oldest first: it need not be worked out again from their states
+        self._contributed: dict[str, Contributions] = {}
+        self.remembered = REMEMBERED
         # (source, minute since 1970) -> the greatest event time in it
         self._heard: dict[tuple[str, int], int] = {}
 
@@ -373,9 +378,12 @@ class Shard:
         for to, entity, document in node.sends():
             sends.setdefault(home_partition(to, self.partitions), []).append((to, entity, document))
         before = self.nodes.get(node.entity)
-        old = account(node.entity, Node(node.entity, before).counted(), self.rules)[1] if before else {}
+        old = self._contributed.pop(node.entity, None)
+        if old is None:
+            old = account(node.entity, Node(node.entity, before).counted(), self.rules)[1] if before else {}
         journey, new = account(node.entity, node.counted(), self.rules)
         self.rolling.replace(old, new)
+        self._remember(node.entity, new)
         state = self.nodes[node.entity] = node.encode()
         self._node_row(node.entity, version, state, journey)
         kind = kind_of(node.entity)
@@ -386,6 +394,11 @@ class Shard:
             covered = [node.entity, *(each for each in node.entities() if kind_of(each) == "opportunity")]
             for entity in covered:
                 self._row("erased", {"entity": entity})
+
+    def _remember(self, entity: str, contributed: Contributions) -> None:
+        self._contributed[entity] = contributed
+        while len(self._contributed) > self.remembered:
+            del self._contributed[next(iter(self._contributed))]
 
     def _node_row(self, entity: str, version: int, state: bytes, journey: Journey) -> None:
         row = NodeRow(

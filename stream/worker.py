@@ -412,6 +412,7 @@ class Worker:
             await asyncio.sleep(0)
             if self.shards.get(shard.number) is not shard:
                 return
+        batch.records = ()  # they are folded: what waits for the flush is its offset
         self._batches.append(batch)
         self._metrics.batch(len(records), seconds)
         if self._records >= self._flush_records:
