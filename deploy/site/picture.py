@@ -7,9 +7,9 @@ FILE = "flow.svg"
 TITLE = "From CRM events to report views"
 DESCRIPTION = (
     "CRM, telephony and ad accounts send events to the Kafka topic crm.events. The shard that is an entity's home "
-    "joins them into its document. A document that grew flows through the topic crm.documents to the shard of its parent, up "
-    "to the root, which alone counts it. What the root counts changes rolling tables in ClickHouse; views over them "
-    "serve the page, BI tools, Grafana and Prometheus."
+    "joins them into its document. A document that grew flows through the topic crm.documents to the shard of its "
+    "parent, up to the root, which alone counts it. What the root counts changes rolling tables in ClickHouse; views "
+    "over them serve the page, BI tools, Grafana and Prometheus."
 )
 STEPS: Sequence[tuple[str, Sequence[str]]] = (
     ("CRM events", ("CRM, calls, ads", "late, twice, any order")),

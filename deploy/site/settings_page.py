@@ -16,8 +16,8 @@ Written by `make docs-pages` from the fields of `stream/settings.py`.
 Every setting is an environment variable; in `sixfold.toml` its key is the name in small letters without `SIXFOLD_`. The
 first of these that has it wins, whole: the environment, `.env` of the current directory, `sixfold.toml` of the current
 directory, `sixfold.toml` of the data directory, the default. `sixfold settings` shows what is set, and where. Lists
-have commas between their entries; maps are JSON objects, or tables in a TOML file. Values of those marked secret are never
-printed.
+have commas between their entries; maps are JSON objects, or tables in a TOML file. Values of those marked secret are
+never printed.
 
 | variable | default | meaning |
 | --- | --- | --- |"""
