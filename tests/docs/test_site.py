@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from deploy.site import picture, settings_page
+from deploy.site import licences_page, picture, settings_page
 from deploy.site.navigation import navigation
 from deploy.site.pages import PAGES
 from stream.settings import PREFIX, Settings
@@ -128,7 +128,15 @@ def test_a_page_stands_in_the_navigation_once_whatever_its_name() -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_made_from_code_is_current(name: str) -> None:
-    assert (DOCS / name).read_text("utf-8") == PAGES[name](), "run make docs-pages"
+    kept, made = (DOCS / name).read_text("utf-8"), PAGES[name]()
+    if name == licences_page.FILE and sys.version_info[:2] != (3, 11):  # the page is made with 3.11: other pythons
+        names = [set(re.findall(r"^\| ([a-z0-9-]+) \|", text, re.MULTILINE)) for text in (kept, made)]
+        kept, made = (_without(text, names[0] ^ names[1]) for text in (kept, made))  # need a few other packages
+    assert kept == made, "run make docs-pages"
+
+
+def _without(page: str, names: set[str]) -> str:
+    return "\n".join(line for line in page.split("\n") if line.removeprefix("| ").partition(" ")[0] not in names)
 
 
 def test_the_reports_page_says_what_the_views_say(database: Client) -> None:
