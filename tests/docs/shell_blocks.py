@@ -9,10 +9,11 @@ from pathlib import Path
 SHELL = {"sh", "bash", "shell", "console"}
 """Languages of fences whose every line is a command."""
 
-PROGRAMS = frozenset(
-    "sixfold make export git pip npm unzip docker kubectl kustomize curl python python3 uv openssl mvn go apt-get sudo "
-    "cd psql clickhouse-client promtool amtool kafka-topics.sh kafka-acls.sh helm".split()
-)
+PROGRAMS = {
+    *("sixfold", "make", "export", "git", "pip", "npm", "unzip", "docker", "kubectl", "kustomize", "curl", "python"),
+    *("python3", "uv", "openssl", "mvn", "go", "apt-get", "sudo", "cd", "psql", "clickhouse-client", "promtool"),
+    *("amtool", "kafka-topics.sh", "kafka-acls.sh", "helm"),
+}
 """What an indented block of commands begins with."""
 
 _MARK = re.compile(r"<!-- not run: (?P<reason>.+?) -->")
