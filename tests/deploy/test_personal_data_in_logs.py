@@ -87,8 +87,10 @@ def test_no_log_names_a_person(tmp_path: Path) -> None:
                 with _serving(tmp_path, environment, "page", "--json", "--port", "0") as page:
                     assert page.stdout is not None
                     url = json.loads(page.stdout.readline())["url"].rstrip("/")
-                    lists = "/opportunities", "/report/opportunities", "/?campaign=Quillfeather"
-                    for path in ("/", "/report/calls?period=all", *lists, "/record/lead/4711", "/login?next=Zyxwerk"):
+                    shown = _get(f"{url}/record?entity=lead:4711") + _get(f"{url}/opportunity-list?period=all")
+                    assert "Quillfeather" in shown
+                    assert "Vernissage-Vertrag" in shown
+                    for path in ("/", "/report/calls?period=all", "/report/calls?team=Zyxwerk", "/login?next=Zyxwerk"):
                         _get(f"{url}{path}")
                 with _serving(tmp_path, environment, "exporter", "--port", "0"):
                     eventually(lambda: "sixfold_kpi_" in _metrics(tmp_path / "exporter.log"))
