@@ -16,6 +16,10 @@ help:
 	@echo "make deep           the simulation with 100,000 cases"
 	@echo "make docs-events    write the reference of the events again"
 	@echo "make docs-metrics   write the reference of the metrics again"
+	@echo "make docs           build the documentation site into .cache/site, strictly"
+	@echo "make docs-pages     write settings, commands, licences, picture and reports with their example again"
+	@echo "make sbom           the parts as CycloneDX JSON: .cache/sbom.json"
+	@echo "make secrets        look for secrets in the tree"
 	@echo "make alerts         write the rules for Prometheus again, after an edit of deploy/prometheus/thresholds.yml"
 	@echo "make alert-demo     from an event to the message, with a real Prometheus and Alertmanager"
 	@echo "make prometheus     install Debian's Prometheus and Alertmanager, where they are missing (needs root)"
@@ -73,6 +77,22 @@ docs-events: .venv/.installed
 
 docs-metrics: .venv/.installed
 	.venv/bin/python -m sinks.metrics_docs docs
+
+.PHONY: docs docs-pages docs-settings sbom secrets
+docs: .venv/.installed
+	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict --quiet
+
+docs-pages docs-settings: .venv/.installed
+	.venv/bin/python -m deploy.site docs
+	.venv/bin/python -m tests.docs docs/reports.md
+
+sbom: .venv/.installed
+	mkdir -p .cache
+	.venv/bin/cyclonedx-py environment .venv --pyproject pyproject.toml --mc-type application \
+		--sv 1.6 --output-reproducible --of JSON -o .cache/sbom.json
+
+secrets: .venv/.installed
+	.venv/bin/python -m tests.docs.secret_scan
 
 .PHONY: grafana grafana-schema
 grafana: .venv/.installed
