@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import NamedTuple
 
 from sinks import endpoint
@@ -97,7 +97,9 @@ async def running(settings: Settings, port: int, bounds: Bounds | None = None) -
 
     Raises what `serving` raises, and `LogUnreachable`, `WrongPartitions`.
     """
-    async with open_log(settings) as log:
+    opened = AsyncExitStack()
+    log = await opened.enter_async_context(open_log(settings))
+    try:
         partitions = await log.partitions(settings.events_topic)
         if partitions is None:
             raise GatewayError(
@@ -113,6 +115,9 @@ async def running(settings: Settings, port: int, bounds: Bounds | None = None) -
                 yield Running(gateway, work)
         finally:
             await _end(work)
+    finally:
+        with suppress(TimeoutError):  # Kafka may be away, and nothing that was answered waits for it
+            await asyncio.wait_for(opened.aclose(), _CLOSE_SECONDS)
 
 
 async def _end(task: "asyncio.Task[None]") -> None:
