@@ -8,27 +8,33 @@ from stream.gateway.running import running
 from tests.clickhouse import ClickHouseServer
 from tests.integration.deployment import Deployment
 from tests.kafka.broker import TansuBroker
-from tests.stream.gateway.serving import EXAMPLES, SECRET, Client, notification
+from tests.stream.gateway.serving import EXAMPLES, SECRET, Client, notification, settings_for
 
 
 def test_a_request_that_is_sent_again_is_counted_once(
     tansu: TansuBroker, clickhouse_server: ClickHouseServer, tmp_path: Path
 ) -> None:
     with Deployment(tansu, clickhouse_server, tmp_path / "own") as deployment:
-        deployment.change(sources=(str(EXAMPLES / "hubspot.toml"),), webhook_secrets={"hubspot": SECRET})
+        settings = settings_for(
+            tansu,
+            tmp_path,
+            prefix=deployment.settings.prefix,
+            partitions=deployment.partitions,
+            sources=(str(EXAMPLES / "hubspot.toml"),),
+            webhook_secrets={"hubspot": SECRET},
+        )
 
         async def send() -> None:
             import aiohttp
 
-            async with running(deployment.settings, 0) as (serving, _), aiohttp.ClientSession() as session:
-                client = Client(deployment.settings, serving, session)
+            async with running(settings, 0) as (serving, _), aiohttp.ClientSession() as session:
+                client = Client(settings, serving, session)
                 body = json.dumps([notification(1), notification(2)]).encode()
                 headers = client.signed("hubspot", body)
                 for _ in range(3):
                     assert (await client.post("/webhooks/hubspot/hubspot", body, headers))[0] == 200
 
         asyncio.run(send())
-        deployment.environment({"sources": EXAMPLES / "hubspot.toml", "webhook_secrets": {"hubspot": SECRET}})
         deployment.start()
         deployment.wait()
         client = deployment.client(deployment.name)
