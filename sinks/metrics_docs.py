@@ -7,6 +7,7 @@ from pathlib import Path
 from sinks import endpoint, exporter, metrics
 from sinks.kpi import MOST_TARGETS, QUERIES, RATIO_WINDOWS, TOP, WINDOWS, Query
 from sinks.metric import Metric
+from stream.gateway import metrics as gateway
 
 FILE = "metrics.md"
 
@@ -46,9 +47,12 @@ def _page() -> Iterator[str]:
     yield "## Every process\n"
     yield _table(endpoint.DECLARED)
     yield "`process_*` and `python_*` are those of the Python client library.\n"
-    yield f"Reasons of a worker: {_names(metrics.NOT_READY)}; of the exporter: {_names(exporter.NOT_READY)}.\n"
+    reasons = {"a worker": metrics.NOT_READY, "the exporter": exporter.NOT_READY, "the gateway": gateway.NOT_READY}
+    yield f"Reasons of {'; of '.join(f'{who}: {_names(codes)}' for who, codes in reasons.items())}.\n"
     yield "## Worker\n"
     yield _table(metrics.DECLARED)
+    yield "## Gateway\n"
+    yield _table(gateway.DECLARED)
     yield "## Exporter\n"
     yield _table(exporter.DECLARED)
     yield f"`query` is one of {_names(query.name for query in QUERIES)}.\n"

@@ -38,6 +38,7 @@ for _name, _function in {
     "demo": "embedded:demo",
     "worker": "worker:worker",
     "exporter": "exporter:exporter",
+    "gateway": "gateway:gateway",
     "page": "page:page",
     "migrate": "migrate:migrate",
     "import": "importing:import_files",

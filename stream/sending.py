@@ -52,7 +52,7 @@ class Destination(Protocol):
 async def open_destination(settings: Settings) -> AsyncIterator[Destination]:
     """Connect to the gateway if the settings have one, else to Kafka. Raises SendingError."""
     if settings.gateway_url is not None:
-        key = settings.gateway_key.get_secret_value() if settings.gateway_key else None
+        key = settings.gateway_keys[0].get_secret_value() if settings.gateway_keys else None
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
         async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:

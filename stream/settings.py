@@ -162,6 +162,11 @@ def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _several(value: object) -> object:
+    """Read one where several may stand."""
+    return (value,) if isinstance(value, str) else value
+
+
 def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
@@ -172,6 +177,7 @@ def _upper(value: object) -> object:
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Networks = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split), AfterValidator(_networks)]
+Secrets = Annotated[tuple[Annotated[SecretStr, Field(min_length=1)], ...], BeforeValidator(_several)]
 Map = Annotated[dict[str, str], NoDecode, BeforeValidator(_map)]
 Probability = Annotated[int, BeforeValidator(_probability)]
 Currency = Annotated[str, AfterValidator(_currency)]
@@ -200,6 +206,7 @@ class Settings(BaseSettings):
             "kafka_password",
             "page_password",
             "page_session_key",
+            "webhook_secrets",
         }
     )
 
@@ -227,8 +234,28 @@ class Settings(BaseSettings):
     gateway_url: Annotated[str, AfterValidator(_web_address)] | None = Field(
         default=None, description="HTTP address that takes events in; without one they are produced to Kafka"
     )
-    gateway_key: SecretStr | None = Field(default=None, description="what the gateway asks for, as a bearer token")
+    gateway_key: SecretStr | None = Field(
+        default=None, description="what the gateway asks for, as a bearer token; several with commas, the first is sent"
+    )
+    gateway_key_file: Path | None = Field(default=None, description="a file with the gateway's key, or one a line")
 
+    # The gateway.
+    gateway_host: str = Field(default="127.0.0.1", min_length=1, description="address that the gateway listens on")
+    gateway_port: Port = Field(default=8080, description="of sixfold gateway; 0: a free one")
+    gateway_public_url: Annotated[str, AfterValidator(_web_address)] | None = Field(
+        default=None, description="the gateway's address as providers call and sign it: https://events.example.com"
+    )
+    gateway_proxies: Networks = Field(
+        default=(), description="addresses or networks of the proxies whose X-Forwarded-For is believed"
+    )
+    gateway_address_rate: int = Field(default=6000, ge=0, description="requests a minute of one address; 0: no limit")
+    gateway_source_rate: int = Field(default=30_000, ge=0, description="requests a minute of one source; 0: no limit")
+    webhook_secrets: Annotated[dict[str, Secrets], NoDecode, BeforeValidator(_map)] = Field(
+        default={}, description='{"source": "secret"}, or {"source": ["new", "old"]} while one takes over'
+    )
+    webhook_secrets_dir: Path | None = Field(
+        default=None, description="a folder with a file for each source that has its secret, or one a line"
+    )
     sources: Names = Field(
         default=(), description="source files (TOML) or folders of them, for the gateway and Kafka sources"
     )
@@ -350,6 +377,7 @@ class Settings(BaseSettings):
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
     _clickhouse: ClickHouseAddress = PrivateAttr()
     _kafka_secret: SecretStr = PrivateAttr()
+    _gateway_keys: tuple[SecretStr, ...] = PrivateAttr()
 
     @field_validator("clickhouse_url", "clickhouse_reader_url")
     @classmethod
@@ -372,6 +400,10 @@ class Settings(BaseSettings):
         self._clickhouse = _clickhouse_address(self.clickhouse_url.get_secret_value(), password)
         password = _password_in(self.kafka_password_file, "kafka_password_file", origins)
         self._kafka_secret = self.kafka_password if password is None else SecretStr(password)
+        keys = _password_in(self.gateway_key_file, "gateway_key_file", origins)
+        if keys is None:
+            keys = self.gateway_key.get_secret_value() if self.gateway_key else ""
+        self._gateway_keys = tuple(SecretStr(key) for part in re.split(r"[,\n]", keys) if (key := part.strip()))
         if self.kafka_security_protocol.startswith("SASL") and not self.kafka_username:
             raise SettingsError(
                 f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} "
@@ -438,6 +470,11 @@ class Settings(BaseSettings):
     def kafka_secret(self) -> SecretStr:
         """The password for SASL, that of the password file if there is one."""
         return self._kafka_secret
+
+    @property
+    def gateway_keys(self) -> tuple[SecretStr, ...]:
+        """The keys that the gateway takes, those of the key file if there is one; clients send the first."""
+        return self._gateway_keys
 
     @property
     def broker_list(self) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ class StackError(Exception):
 class Ports(msgspec.Struct, frozen=True):
     """TCP ports on 127.0.0.1; where one is wished for, 0 means any free one.
 
-    `exporter` and `workers`, one port each, serve metrics; `page` is the web page.
+    `exporter`, `workers`, one port each, and `gateway` serve metrics; `http` is the gateway, `page` the web page.
     """
 
     kafka: int = 0
@@ -42,6 +42,7 @@ class Ports(msgspec.Struct, frozen=True):
     exporter: int = 0
     page: int = 0
     workers: tuple[int, ...] = ()
+    gateway: int = 0
 
 
 class State(msgspec.Struct, frozen=True):
@@ -120,10 +121,11 @@ def choose_ports(wished: Ports, last: Ports) -> Ports:
             _port(port, before, "SIXFOLD_METRICS_PORT, or 0 for any free ones", held)
             for port, before in zip(wished.workers, chain(last.workers, repeat(0)), strict=False)
         )
+        gateway = _port(0, last.gateway, "", held)
     finally:
         for holder in held:
             holder.close()
-    return Ports(**chosen, workers=workers)
+    return Ports(**chosen, workers=workers, gateway=gateway)
 
 
 def write_settings(data: Path, settings: Mapping[str, str | int | float]) -> None:

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 
 from deploy.embedded.journal import Entry, Journal, JournalFullError, Segment, batches
 from deploy.embedded.retention import Reached, Watch, follow
+from stream.gateway.sink import Record, Unavailable
 from stream.log import TP, Log, Outgoing, home_partition
 
 JOURNAL_HEADER = "sixfold-journal"
@@ -31,14 +32,7 @@ _RETRY_SECONDS = 0.2
 Manifests = Callable[[], Awaitable[Mapping[int, Reached]]]
 """Reads the newest manifest of every shard that has one; any error it raises means "not now"."""
 
-Record = tuple[bytes | None, bytes]
-"""Key (the home's, None if the event cannot be read) and value."""
-
 log = logging.getLogger(__name__)
-
-
-class BusyError(Exception):
-    """Too much is waiting: come back in a second."""
 
 
 class Intake:
@@ -71,18 +65,25 @@ class Intake:
     async def accept(self, records: Sequence[Record]) -> tuple[int, int]:
         """Take records in: returns their first and last journal position, once they are on disk and in Kafka.
 
-        While the broker restarts this waits. Raises `BusyError` when too much is waiting already,
-        `JournalFullError` when the disk refuses.
+        While the broker restarts this waits. Raises `Unavailable` when too much is waiting already, and when the disk
+        refuses.
         """
         size = sum(len(value) for _, value in records)
         if self._waiting_bytes and self._waiting_bytes + size > WAITING_BYTES:
-            raise BusyError
+            raise Unavailable("too much is waiting to be written; try again", 1)
         done: asyncio.Future[tuple[int, int]] = asyncio.get_running_loop().create_future()
         self._waiting_bytes += size
         done.add_done_callback(lambda _: self._leave(size))
         self._queue.append((records, done))
         self._queued.set()
-        return await done
+        try:
+            return await done
+        except JournalFullError as error:
+            raise Unavailable(str(error), 10) from None
+
+    def reasons(self) -> Mapping[str, str]:
+        """`kafka` while the broker is gone or gets its records again."""
+        return {} if self._replayed else {"kafka": "the broker is being started"}
 
     async def seal(self) -> None:
         """Close the journal's current segment now, so that it can go as soon as the tables cover it."""

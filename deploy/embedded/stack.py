@@ -34,11 +34,11 @@ from deploy.embedded.datadir import (
     write_private,
     write_settings,
 )
-from deploy.embedded.ingest import Ingest
 from deploy.embedded.intake import Intake
 from deploy.embedded.journal import Journal
 from deploy.embedded.retention import Reached
 from sinks.client import ClickHouseUnusable
+from stream.gateway.serving import url_of
 from stream.log import Log
 from stream.settings import Settings
 
@@ -84,6 +84,7 @@ class Stack:
         self.ready = False
         self.seconds = 0.0
         self.page_url = ""
+        self.gateway_paths: list[str] = []
         wished = ports or Ports()
         self._wished = msgspec.structs.replace(wished, workers=(*wished.workers, *[0] * workers)[:workers])
         self._workers: list[Child | None] = [None] * workers
@@ -126,10 +127,11 @@ class Stack:
         return {child.name: child.pid for child in children if child is not None and child.running}
 
     def metrics(self) -> dict[str, str]:
-        """Where Prometheus scrapes, by name: `exporter`, `worker-1`, ..."""
+        """Where Prometheus scrapes, by name: `exporter`, `gateway`, `worker-1`, ..."""
         ports = {f"worker-{number}": port for number, port in enumerate(self._ports.workers, 1)}
         if ports:
             ports["exporter"] = self._ports.exporter
+        ports["gateway"] = self._ports.gateway
         return {name: f"{HOST}:{port}" for name, port in ports.items()}
 
     async def broken(self) -> None:
@@ -162,10 +164,8 @@ class Stack:
         opening.push_async_callback(_close_soon, broker)
         self._intake = Intake(journal, broker, self.settings.events_topic, PARTITIONS, self._manifests)
         opening.push_async_callback(self._stop_workers)
-        ingest = Ingest(self._intake, self._state.gateway_key, self._status)
         self._watch(self._intake.run())
-        await ingest.start(self._ports.http)
-        opening.push_async_callback(ingest.stop)
+        await self._serve_gateway(opening)
         self._watch(self._keep_clickhouse())
         self._watch(self._keep_broker())
         for number in range(len(self._workers)):
@@ -197,6 +197,29 @@ class Stack:
         except EndpointError as error:
             raise StackError(str(error)) from None
         running.work.add_done_callback(self._exporter_ended)
+
+    async def _serve_gateway(self, opening: AsyncExitStack) -> None:
+        """Take events and the webhooks of the sources in, through the journal."""
+        from schemas.adapters import ConfigurationError
+        from sinks.endpoint import EndpointError
+        from stream.gateway.running import GatewayError, serving
+        from stream.settings import SettingsError
+
+        try:
+            gateway = await opening.enter_async_context(
+                serving(
+                    self.settings,
+                    self._intake,
+                    self._ports.http,
+                    own_key=self._state.gateway_key,
+                    metrics_port=self._ports.gateway,
+                    status=self._status,
+                    seal=self._intake.seal,
+                )
+            )
+        except (ConfigurationError, EndpointError, GatewayError, SettingsError) as error:
+            raise StackError(str(error)) from None
+        self.gateway_paths = gateway.paths
 
     async def _serve_page(self, opening: AsyncExitStack) -> None:
         """Serve the web page, as the user who may only read."""
@@ -387,6 +410,10 @@ class Stack:
     def _brokers(self) -> str:
         return f"{HOST}:{self._ports.kafka}"
 
+    @property
+    def _gateway_host(self) -> str:
+        return Settings(data=self.data).gateway_host
+
     def _addresses(self) -> dict[str, Any]:
         """The settings of this stack by name, as its file and its children get them."""
         at = f"{HOST}:{self._ports.clickhouse}/{DATABASE}"
@@ -395,7 +422,7 @@ class Stack:
             "kafka_security_protocol": "PLAINTEXT",
             "clickhouse_url": f"http://{USER}:{self._state.password}@{at}",
             "clickhouse_reader_url": f"http://{READER}:{self._state.reader_password}@{at}",
-            "gateway_url": f"http://{HOST}:{self._ports.http}",
+            "gateway_url": url_of(self._gateway_host, self._ports.http),
             "gateway_key": self._state.gateway_key,
             "partitions": PARTITIONS,
             "replication_factor": 1,

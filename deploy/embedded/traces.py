@@ -32,7 +32,7 @@ def segments_naming(data: Path, ids: ErasedIds) -> list[Path]:
 
 async def seal(settings: Settings) -> str:
     """Have the running stack close its current segment; gives '' or why it could not be asked."""
-    key = settings.gateway_key.get_secret_value() if settings.gateway_key else ""
+    key = settings.gateway_keys[0].get_secret_value() if settings.gateway_keys else ""
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)) as session,

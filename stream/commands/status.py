@@ -34,10 +34,12 @@ def status(*, as_json: AsJson = False) -> int:
     Parameters
     ----------
     as_json
-        Print JSON: {"shards": [..], "events_lag", "documents_lag", "newest_event_time", "newest_write"}.
+        Print JSON: {"shards": [..], "events_lag", "documents_lag", "newest_event_time", "newest_write",
+        "gateway_url"}.
 
     """
-    shards = asyncio.run(_read(Settings()))
+    settings = Settings()
+    shards = asyncio.run(_read(settings))
     written = [shard["written_at"] for shard in shards if shard["written_at"] is not None]
     events = [shard["last_event_time"] for shard in shards if shard["last_event_time"] is not None]
     summary = {
@@ -45,6 +47,7 @@ def status(*, as_json: AsJson = False) -> int:
         "documents_lag": sum(shard["documents_lag"] for shard in shards),
         "newest_event_time": max(events, default=None),
         "newest_write": max(written, default=None),
+        "gateway_url": settings.gateway_url,
     }
     if as_json:
         write_json({"shards": shards, **summary})
@@ -55,6 +58,8 @@ def status(*, as_json: AsJson = False) -> int:
     newest = summary["newest_write"]
     last = "nothing was written yet" if newest is None else f"last written {_ago(newest)} ago"
     stdout().print(Text(f"{len(shards)} shards, {lag:,} records to count, {last}"))
+    if settings.gateway_url is not None:
+        stdout().print(Text(f"events and webhooks go to {settings.gateway_url} ({settings.gateway_url}/docs)"))
     return OK
 
 

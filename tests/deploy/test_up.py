@@ -126,18 +126,24 @@ def test_a_tree_that_is_killed_comes_back_with_its_data_and_one_that_is_stopped_
         assert b"No event has been counted yet" in answer
         addresses = tomllib.loads((data / "sixfold.toml").read_text())
         assert "sixfold_reader:" in addresses["clickhouse_reader_url"]
-        assert set(first["metrics"]) == {"worker-1", "exporter"}
+        assert set(first["metrics"]) == {"worker-1", "exporter", "gateway"}
         for process_name, address in first["metrics"].items():
             eventually(lambda address=address: ask(address, "/ready")[0] == 200)
             status, answer = ask(address, "/metrics")
             assert status == 200
-            kind = b"sixfold_kpi_calls" if process_name == "exporter" else b"sixfold_events_total"
+            kind = {"exporter": b"sixfold_kpi_calls", "gateway": b"sixfold_gateway_"}.get(
+                process_name, b"sixfold_events"
+            )
             assert b"\n" + kind in answer
         targets = json.loads(Path(first["prometheus_targets"]).read_text())
         assert {target["labels"]["process"]: target["targets"] for target in targets} == {
             name: [address] for name, address in first["metrics"].items()
         }
-        assert {target["labels"]["job"] for target in targets} == {"sixfold-worker", "sixfold-exporter"}
+        assert {target["labels"]["job"] for target in targets} == {
+            "sixfold-worker",
+            "sixfold-exporter",
+            "sixfold-gateway",
+        }
 
         second = up(data)
         _, complaint = second.communicate(timeout=PATIENCE)

@@ -1,0 +1,125 @@
+"""The gateway with all that belongs to it: `serving` over any sink, `running` over Kafka (`sixfold gateway`)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import NamedTuple
+
+from sinks import endpoint
+from stream.gateway import metrics
+from stream.gateway.endpoints import endpoints_of, webhook_secrets
+from stream.gateway.limits import Bounds
+from stream.gateway.service import Service, Status
+from stream.gateway.serving import GatewayError, announce, listening, log_the_start, url_of
+from stream.gateway.sink import STALLED_SECONDS, KafkaSink, Sink
+from stream.kafka_access import open_log
+from stream.log import WrongPartitions
+from stream.settings import Settings
+from stream.sources import read_sources
+
+__all__ = ["Gateway", "GatewayError", "running", "serving"]
+
+JOURNAL_SECONDS = 30.0
+"""How long the embedded stack's own broker may take; a loaded machine is slow, and nobody's patience is shorter."""
+
+_CLOSE_SECONDS = 5.0
+
+
+class Gateway(NamedTuple):
+    """A gateway that serves: `paths` are those that take something in."""
+
+    url: str
+    port: int
+    paths: list[str]
+
+
+class Running(NamedTuple):
+    """A gateway over Kafka; `work` ends only with an error."""
+
+    gateway: Gateway
+    work: "asyncio.Task[None]"
+
+
+@asynccontextmanager
+async def serving(
+    settings: Settings,
+    sink: Sink,
+    port: int,
+    *,
+    own_key: str = "",
+    metrics_port: int = 0,
+    status: Status | None = None,
+    seal: Callable[[], Awaitable[None]] | None = None,
+    bounds: Bounds | None = None,
+) -> AsyncIterator[Gateway]:
+    """Serve over a sink inside the block, with metrics where `metrics_port` is one.
+
+    `own_key` is taken beside the keys of the settings. Raises `GatewayError`, `EndpointError`, `ConfigurationError`,
+    `SettingsError`.
+    """
+    sources = read_sources(settings)
+    endpoints = endpoints_of(sources, webhook_secrets(settings, sources))
+    keys = [each for each in (own_key, *(key.get_secret_value() for key in settings.gateway_keys)) if each]
+    if not (keys or endpoints):
+        raise GatewayError(
+            "nothing to serve: set SIXFOLD_GATEWAY_KEY for /events, or SIXFOLD_SOURCES and SIXFOLD_WEBHOOK_SECRETS for "
+            "webhooks (docs/gateway.md)"
+        )
+    bounds = bounds or Bounds.of(settings, JOURNAL_SECONDS)
+    host = settings.gateway_host
+    service = Service(
+        sink,
+        endpoints,
+        keys,
+        settings.gateway_public_url or url_of(host, port),
+        bounds,
+        status or (lambda: {"ready": not sink.reasons(), "reasons": dict(sink.reasons())}),
+        proxies=settings.gateway_proxies,
+        seal=seal,
+    )
+    setting = "SIXFOLD_HTTP_PORT" if own_key else "SIXFOLD_GATEWAY_PORT"
+    async with AsyncExitStack() as opening:
+        found = await opening.enter_async_context(listening(service, bounds, host, port, setting))
+        service.public_url = settings.gateway_public_url or found.url
+        log_the_start(settings, sources, list(endpoints))
+        opening.push_async_callback(_end, asyncio.create_task(announce(sources, sink), name="announce"))
+        if metrics_port:
+            probe = endpoint.Endpoint(service.metrics.registry, metrics.NOT_READY, sink.reasons)
+            await probe.start(settings.metrics_host, metrics_port, "SIXFOLD_METRICS_PORT")
+            opening.push_async_callback(probe.stop)
+        paths = sorted(each.path for each in endpoints.values()) + (["/events"] if keys else [])
+        yield Gateway(found.url, found.port, paths)
+
+
+@asynccontextmanager
+async def running(settings: Settings, port: int, bounds: Bounds | None = None) -> AsyncIterator[Running]:
+    """Serve over Kafka inside the block.
+
+    Raises what `serving` raises, and `LogUnreachable`, `WrongPartitions`.
+    """
+    opened = AsyncExitStack()
+    log = await opened.enter_async_context(open_log(settings))
+    try:
+        partitions = await log.partitions(settings.events_topic)
+        if partitions is None:
+            raise GatewayError(
+                f"Kafka at {settings.brokers} has no topic {settings.events_topic}: `sixfold migrate` creates it"
+            )
+        if partitions != settings.partitions:
+            raise WrongPartitions(settings.events_topic, partitions, settings.partitions)
+        sink = KafkaSink(log, settings.events_topic, partitions)
+        work = asyncio.create_task(sink.run(), name="gateway")
+        bounds = bounds or Bounds.of(settings, STALLED_SECONDS + 1)
+        try:
+            async with serving(settings, sink, port, metrics_port=settings.metrics_port, bounds=bounds) as gateway:
+                yield Running(gateway, work)
+        finally:
+            await _end(work)
+    finally:
+        with suppress(TimeoutError):  # Kafka may be away, and nothing that was answered waits for it
+            await asyncio.wait_for(opened.aclose(), _CLOSE_SECONDS)
+
+
+async def _end(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    await asyncio.wait([task], timeout=_CLOSE_SECONDS)
