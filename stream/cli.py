@@ -40,6 +40,7 @@ for _name, _function in {
     "exporter": "exporter:exporter",
     "page": "page:page",
     "migrate": "migrate:migrate",
+    "roles": "roles:roles",
     "import": "importing:import_files",
     "send": "send:send",
     "wait": "wait:wait",
