@@ -10,6 +10,8 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from sinks.cluster import WRITE_SETTINGS
+
 if TYPE_CHECKING:
     from stream.settings import ClickHouseAddress, Settings
 
@@ -45,6 +47,8 @@ def connect(
     be used by several threads. Raises `ClickHouseUnusable`.
     """
     address = settings.clickhouse_reader if reader else settings.clickhouse
+    if settings.clickhouse_cluster and not reader:
+        engine_settings = {**WRITE_SETTINGS, **engine_settings}
     try:
         return clickhouse_connect.get_client(
             host=address.host,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from clickhouse_connect.driver.client import Client
 
+from sinks.cluster import on_cluster
 from sinks.views import MADE_BY, View, load_views
 
 SQL_FOLDER = Path(__file__).parent / "sql"
@@ -21,8 +22,7 @@ _FILE_NAME = re.compile(r"(?P<number>\d{3})_(?P<name>[a-z0-9_]+)\.sql")
 _STATEMENT_END = re.compile(r";[ \t]*(?:\n|$)")
 _DATABASE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-_MIGRATIONS_TABLE = """
-CREATE TABLE IF NOT EXISTS migrations (
+_MIGRATIONS_TABLE = """CREATE TABLE IF NOT EXISTS migrations (
     number UInt32, name String, checksum String, applied_at DateTime64(3, 'UTC')
 ) ENGINE = ReplacingMergeTree ORDER BY number
 """
@@ -99,22 +99,26 @@ def migrate(
     *,
     migrations: Sequence[Migration] | None = None,
     views: Sequence[View] | None = None,
+    cluster: str = "",
 ) -> list[str]:
     """Make the database if it is not there, apply what is new, make all views again; say what was done, a line each.
 
     ``client`` may be connected to any database: each statement names its own. Safe to run at any time, twice or by
-    several processes at once: every statement can be repeated, and a view is replaced in one step.
+    several processes at once: every statement can be repeated, and a view is replaced in one step. With a `cluster`
+    tables are replicated, and made on all its servers.
 
-    Raises :class:`MigrationError` (and then has changed nothing) when the database is of a newer version, or an
-    applied file was changed or is missing.
+    Raises :class:`MigrationError` (and then has changed nothing) when the database is of a newer version, an
+    applied file was changed or is missing, or the cluster is none of one shard.
     """
     if not _DATABASE_NAME.fullmatch(database):
         raise MigrationError(f"database {database!r}: use letters, digits and underscores only")
     migrations = load_migrations() if migrations is None else migrations
     views = load_views() if views is None else views
-    run = _Run(client, database)
-    client.command(f"CREATE DATABASE IF NOT EXISTS `{database}`", use_database=False)
-    run.command(_MIGRATIONS_TABLE)
+    if cluster:
+        _check_cluster(client, cluster)
+    run = _Run(client, database, cluster)
+    client.command(on_cluster(f"CREATE DATABASE IF NOT EXISTS `{database}`", cluster), use_database=False)
+    run.define(_MIGRATIONS_TABLE)
     return [
         *run.apply(migrations),
         *run.write_settings(view_settings),  # before the views, which are analysed with it
@@ -122,12 +126,47 @@ def migrate(
     ]
 
 
+def check_migrated(client: Client, database: str, migrations: Sequence[Migration] | None = None) -> None:
+    """Raise :class:`MigrationError` unless the database is of exactly this version; changes nothing."""
+    migrations = load_migrations() if migrations is None else migrations
+    found = client.query(
+        "SELECT count() FROM system.tables WHERE database = {database:String} AND name = 'migrations'",
+        parameters={"database": database},
+    )
+    applied = _Run(client, database).applied() if found.result_rows[0][0] else {}
+    _check(database, applied, migrations)
+    missing = [f"{new.number:03}_{new.name}" for new in migrations if new.number not in applied]
+    if missing:
+        raise MigrationError(
+            f"database {database} is older than this version of Sixfold, it lacks {', '.join(missing)}: run `sixfold"
+            " migrate` with this version, as a user who may make tables, before its workers start"
+        )
+
+
+def _check_cluster(client: Client, cluster: str) -> None:
+    rows = client.query("SELECT cluster, uniqExact(shard_num) FROM system.clusters GROUP BY cluster").result_rows
+    shards = {str(name): int(count) for name, count in rows}
+    if cluster not in shards:
+        known = f"it knows {', '.join(sorted(shards))}" if shards else "it knows none"
+        raise MigrationError(f"ClickHouse has no cluster {cluster} ({known}): correct SIXFOLD_CLICKHOUSE_CLUSTER")
+    if shards[cluster] != 1:
+        raise MigrationError(
+            f"cluster {cluster} has {shards[cluster]} shards, and each would hold a part of the rows: name one of one"
+            " shard with its replicas in SIXFOLD_CLICKHOUSE_CLUSTER"
+        )
+
+
 class _Run:
     """One run over one database."""
 
-    def __init__(self, client: Client, database: str) -> None:
+    def __init__(self, client: Client, database: str, cluster: str = "") -> None:
         self._client = client
         self._database = database
+        self._cluster = cluster
+
+    def define(self, statement: str) -> None:
+        """Make, change or drop a table or view, on all servers."""
+        self.command(on_cluster(statement, self._cluster))
 
     def command(self, statement: str, parameters: dict[str, object] | None = None) -> None:
         """Run a statement whose bare table names are those of the database."""
@@ -138,21 +177,25 @@ class _Run:
     def _rows(self, select: str, parameters: dict[str, object] | None = None) -> Sequence[Sequence[object]]:
         return self._client.query(select, parameters=parameters).result_rows
 
-    def apply(self, migrations: Sequence[Migration]) -> list[str]:
-        applied = {
+    def applied(self) -> dict[int, tuple[str, str]]:
+        """Name and checksum of the files applied so far, by number."""
+        return {
             int(str(number)): (str(name), str(checksum))
             for number, name, checksum in self._rows(
                 "SELECT number, name, checksum FROM {database:Identifier}.migrations FINAL ORDER BY number",
                 {"database": self._database},
             )
         }
+
+    def apply(self, migrations: Sequence[Migration]) -> list[str]:
+        applied = self.applied()
         _check(self._database, applied, migrations)
         done = []
         for migration in migrations:
             if migration.number in applied:
                 continue
             for statement in migration.statements:
-                self.command(statement)
+                self.define(statement)
             self.command(
                 "INSERT INTO migrations SELECT {number:UInt32}, {name:String}, {checksum:String}, now64(3, 'UTC')",
                 {"number": migration.number, "name": migration.name, "checksum": migration.checksum},
@@ -184,7 +227,7 @@ class _Run:
         names = set()
         for view in views:
             for statement in view.statements:
-                self.command(statement.sql)
+                self.define(statement.sql)
                 names.add(statement.name)
         ours = self._rows(
             "SELECT name FROM system.tables WHERE database = {database:String} AND engine = 'View'"
@@ -193,7 +236,7 @@ class _Run:
         )
         gone = [str(name) for (name,) in ours if name not in names]
         for name in gone:
-            self.command(f"DROP VIEW IF EXISTS `{name}`")
+            self.define(f"DROP VIEW IF EXISTS `{name}`")
         return [f"made {len(names)} views", *(f"dropped view {name}" for name in gone)]
 
 

@@ -20,7 +20,7 @@ from sinks.client import ClickHouseUnusable, connect
 from sinks.endpoint import Endpoint, EndpointError
 from sinks.metrics import NOT_READY, WorkerMetrics
 from stream import transport
-from stream.commands.migrate import migrate_tables, migrate_topics
+from stream.commands.migrate import check_tables, check_topics, migrate_tables, migrate_topics
 from stream.kafka_access import faust_credentials, open_log
 from stream.log import Log, LogUnreachable
 from stream.settings import Settings
@@ -87,8 +87,12 @@ def build(
 async def main(settings: Settings) -> int:
     """Run a worker until it is told to stop; gives the exit code."""
     await _refuse_old_rules(settings)
-    await asyncio.to_thread(migrate_tables, settings)
-    await migrate_topics(settings)
+    if settings.migrate_at_start:
+        await asyncio.to_thread(migrate_tables, settings)
+        await migrate_topics(settings)
+    else:
+        await asyncio.to_thread(check_tables, settings)
+        await check_topics(settings)
     client = connect(settings, receive_seconds=settings.clickhouse_timeout, wait_end_of_query=1)
     metrics = WorkerMetrics()
     async with open_log(settings) as log:

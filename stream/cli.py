@@ -41,6 +41,8 @@ for _name, _function in {
     "gateway": "gateway:gateway",
     "page": "page:page",
     "migrate": "migrate:migrate",
+    "roles": "roles:roles",
+    "kafka": "kafka:kafka",
     "import": "importing:import_files",
     "send": "send:send",
     "wait": "wait:wait",

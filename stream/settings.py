@@ -135,6 +135,12 @@ def _topic_prefix(value: str) -> str:
     return value
 
 
+def _cluster(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{0,100}", value):
+        raise ValueError("must have at most 100 letters, digits, dots, hyphens and underscores")
+    return value
+
+
 def _address_list(value: str) -> str:
     addresses = [part.strip() for part in value.split(",") if part.strip()]
     for address in addresses:
@@ -230,6 +236,12 @@ class Settings(BaseSettings):
     clickhouse_timeout: float = Field(
         default=120, gt=0, le=3600, description="seconds after which a worker gives an answer up and asks again"
     )
+    clickhouse_cluster: Annotated[str, AfterValidator(_cluster)] = Field(
+        default="", description="ClickHouse's cluster of one shard, on which tables are replicated"
+    )
+    migrate_at_start: bool = Field(
+        default=True, description="whether a worker brings tables and topics up to date; false: it only checks them"
+    )
     data: Path = Field(default=DATA, description="directory of the embedded stack: its data, journal and addresses")
     gateway_url: Annotated[str, AfterValidator(_web_address)] | None = Field(
         default=None, description="HTTP address that takes events in; without one they are produced to Kafka"
@@ -284,6 +296,12 @@ class Settings(BaseSettings):
     )
     partitions: int = Field(default=32, ge=1, le=65535, description="of crm.events and crm.documents; fixed for good")
     replication_factor: int = Field(default=1, ge=1, le=100, description="of the topics that migrate creates")
+    min_insync_replicas: int = Field(
+        default=1, ge=1, le=100, description="replicas that must have a record, in the topics that migrate creates"
+    )
+    retention_days: int = Field(
+        default=0, ge=0, le=36500, description="of the topics that migrate creates; 0: for ever"
+    )
     transport: Literal["batched", "stock"] = Field(
         default="batched", description="batched, or stock: Faust's own, slower"
     )

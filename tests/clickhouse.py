@@ -76,10 +76,14 @@ def clickhouse_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clic
 
 
 @contextmanager
-def engine(port: int, directory: Path) -> Iterator["subprocess.Popen[str]"]:
-    """An endpoint of a test's own, to be stopped and killed: user sixfold, password `password`."""
+def engine(port: int, directory: Path, config: Path | None = None) -> Iterator["subprocess.Popen[str]"]:
+    """An endpoint of a test's own, to be stopped and killed: user sixfold, password `password`.
+
+    `config`: a file of ClickHouse's own configuration.
+    """
+    own = [] if config is None else ["--config", str(config)]
     process = subprocess.Popen(
-        [sys.executable, "-m", "deploy.embedded.clickhouse", "--port", str(port), "--data", str(directory)],
+        [sys.executable, "-m", "deploy.embedded.clickhouse", "--port", str(port), "--data", str(directory), *own],
         env={**os.environ, "SIXFOLD_CLICKHOUSE_PASSWORD": "password"},
         stdout=subprocess.PIPE,
         text=True,

@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 async def _serve(options: argparse.Namespace, accounts: list[Account], started: float) -> None:
     _check_port(options.port)
-    engine = Engine(options.data, memory_bytes=options.memory_mib << 20)
+    engine = Engine(options.data, memory_bytes=options.memory_mib << 20, config=options.config)
     try:
         endpoint = Endpoint(engine, accounts)
         runner = web.AppRunner(
@@ -104,6 +104,9 @@ def _options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--user", default="sixfold", help="the user who may write (default: sixfold)")
     parser.add_argument(
         "--memory-mib", type=int, default=4096, help="what the engine may allocate in all (default: 4096)"
+    )
+    parser.add_argument(
+        "--config", type=Path, help="a configuration file of ClickHouse (XML), such as its users' grants"
     )
     return parser.parse_args(argv)
 

@@ -246,9 +246,9 @@ class Engine:
     POOLED = 8
     """Idle connections kept, for each of writer and reader."""
 
-    def __init__(self, directory: Path, *, memory_bytes: int) -> None:
+    def __init__(self, directory: Path, *, memory_bytes: int, config: Path | None = None) -> None:
         self._lock_fd = _own(directory)
-        self._address = _address(directory, memory_bytes)
+        self._address = _address(directory, memory_bytes, config)
         self._guard = threading.Lock()
         self._idle: dict[bool, list[Connection]] = {True: [], False: []}
         self._sessions: dict[tuple[bool, str], _Session] = {}
@@ -388,15 +388,17 @@ def _own(directory: Path) -> int:
     return lock_fd
 
 
-def _address(directory: Path, memory_bytes: int) -> str:
-    """The connection string: the path and what the engine is started with."""
-    start = {
+def _address(directory: Path, memory_bytes: int, config: Path | None) -> str:
+    """The connection string: the path and what the engine is started with; `config` in ClickHouse's own form."""
+    start: dict[str, int | str] = {
         "max_server_memory_usage": memory_bytes,
         "mark_cache_size": min(256 << 20, memory_bytes // 8),
         "max_thread_pool_size": 1000,
         "implicit_select": 0,  # `1 + 1` is a syntax error, as on a server
         "allow_introspection_functions": 0,
     }
+    if config is not None:
+        start["config-file"] = str(config.resolve())
     return f"{directory.resolve()}?" + "&".join(f"{k}={v}" for k, v in start.items())
 
 

@@ -39,20 +39,32 @@ def migrate(*, as_json: AsJson = False) -> int:
     return OK
 
 
-async def migrate_topics(settings: Settings) -> list[str]:
-    """Create the topics that are missing; gives one line for each created."""
-    from stream.kafka_access import open_log
-
-    topics = {
+def topics_of(settings: Settings) -> dict[str, int]:
+    """The topics and their partitions."""
+    return {
         settings.events_topic: settings.partitions,
         settings.documents_topic: settings.partitions,
         settings.dead_letters_topic: 1,
     }
+
+
+def topic_configs(settings: Settings) -> dict[str, dict[str, str]]:
+    """What the topics are created with, by name."""
     # Not compacted: events are sparse, and the last one of a key does not hold the others' members. Kafka's retention
     # goes by a record's own timestamp, so that a short one would take imported history before a worker has read it.
-    plain = {"cleanup.policy": "delete", "max.message.bytes": str(MESSAGE_BYTES), "retention.ms": "-1"}
+    retention = str(settings.retention_days * 86_400_000) if settings.retention_days else "-1"
+    plain = {"cleanup.policy": "delete", "max.message.bytes": str(MESSAGE_BYTES), "retention.ms": retention}
+    if settings.min_insync_replicas > 1:
+        plain["min.insync.replicas"] = str(settings.min_insync_replicas)
     letters = {**plain, "max.message.bytes": str(LETTER_BYTES)}
-    configs = {**dict.fromkeys(topics, plain), settings.dead_letters_topic: letters}
+    return {**dict.fromkeys(topics_of(settings), plain), settings.dead_letters_topic: letters}
+
+
+async def migrate_topics(settings: Settings) -> list[str]:
+    """Create the topics that are missing; gives one line for each created."""
+    from stream.kafka_access import open_log
+
+    topics, configs = topics_of(settings), topic_configs(settings)
     async with open_log(settings) as log:
         created = await log.create_topics(topics, replication=settings.replication_factor, configs=configs)
     return [f"created topic {name}, partitions: {topics[name]}" for name in created]
@@ -67,6 +79,37 @@ def migrate_tables(settings: Settings, client: Client | None = None) -> list[str
     # The database itself may be yet to be created.
     client = client or connect(settings, database="default")
     try:
-        return run(client, settings.clickhouse.database, settings.view_settings())
+        return run(client, settings.clickhouse.database, settings.view_settings(), cluster=settings.clickhouse_cluster)
     except MigrationError as error:
         raise CommandError(str(error)) from None
+
+
+def check_tables(settings: Settings) -> None:
+    """Raise `CommandError` unless the database is of exactly this version; needs no right but to read."""
+    from sinks.client import connect
+    from sinks.migrate import MigrationError, check_migrated
+
+    client = connect(settings, database="default")
+    try:
+        check_migrated(client, settings.clickhouse.database)
+    except MigrationError as error:
+        raise CommandError(str(error)) from None
+    finally:
+        client.close()
+
+
+async def check_topics(settings: Settings) -> None:
+    """Raise `CommandError` for a topic that is missing, `WrongPartitions` for one with another number of them."""
+    from stream.kafka_access import open_log
+    from stream.log import WrongPartitions
+
+    async with open_log(settings) as log:
+        for name, wanted in topics_of(settings).items():
+            found = await log.partitions(name)
+            if found is None:
+                raise CommandError(
+                    f"Kafka at {settings.brokers} has no topic {name}, or does not let us see it: run `sixfold"
+                    " migrate`, or create what `sixfold kafka` prints"
+                )
+            if found != wanted:
+                raise WrongPartitions(name, found, wanted)

@@ -107,21 +107,22 @@ async def _refuse_while_workers_run(settings: Settings) -> None:
 def _drop_tables(settings: Settings) -> list[str]:
     """Drop our views, which carry our mark, then our tables, which the migrations name."""
     from sinks.client import connect
+    from sinks.cluster import on_cluster
     from sinks.migrate import load_migrations
     from sinks.views import MADE_BY
 
-    client = connect(settings)
+    client, cluster = connect(settings), settings.clickhouse_cluster
     views = client.query(
         "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'View'"
         " AND endsWith(comment, {made_by:String}) ORDER BY name",
         parameters={"made_by": MADE_BY},
     ).result_rows
     for (name,) in views:
-        client.command(f"DROP VIEW IF EXISTS `{name}`")
+        client.command(on_cluster(f"DROP VIEW IF EXISTS `{name}`", cluster))
     statements = [statement for migration in load_migrations() for statement in migration.statements]
     tables = [found[1] for statement in statements if (found := _CREATES.match(statement))]
     for name in [*tables, "migrations"]:
-        client.command(f"DROP TABLE IF EXISTS `{name}` SYNC")
+        client.command(on_cluster(f"DROP TABLE IF EXISTS `{name}` SYNC", cluster))
     return [f"dropped {len(views)} views and {len(tables) + 1} tables of {settings.clickhouse.database}"]
 
 

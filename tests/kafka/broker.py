@@ -160,9 +160,10 @@ class KafkaBroker(Process):
 
     user = "sixfold"
 
-    def __init__(self, directory: Path, *, heap: str = "512m") -> None:
+    def __init__(self, directory: Path, *, heap: str = "512m", extra: str = "") -> None:
+        """`extra` are more lines of the broker's properties."""
         super().__init__(directory)
-        self.heap = heap
+        self.heap, self.extra = heap, extra
         self.password = secrets.token_hex(8)
         self.ca_file = directory / "ca.pem"
         self._jars = fetch_jars()
@@ -192,7 +193,7 @@ class KafkaBroker(Process):
             ("CONTROLLER", self._controller),
         ):
             text = text.replace(f"@{name}@", str(value))
-        settings.write_text(text)
+        settings.write_text(f"{text}\n{self.extra}\n")
         java = [_tool("java"), f"-Dlog4j2.configurationFile={HERE / 'log4j2.yaml'}", "-cp", f"{self._jars}/*"]
         if not (data / "meta.properties").exists():
             format_data = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(settings)]
