@@ -12,7 +12,7 @@ from pathlib import Path
 from deploy.embedded.child import LOG_BYTES, LOGS_KEPT
 from deploy.embedded.datadir import SETTINGS_FILE, Ports, StackError
 from deploy.embedded.stack import DATABASE, READER, TARGETS_FILE, Stack
-from stream.settings import DATA
+from stream.settings import DATA, Settings
 
 __all__ = ["Options", "Stack", "StackError", "run"]
 
@@ -57,7 +57,7 @@ async def _run(options: Options) -> int:
     assert task is not None  # noqa: S101 - inside a coroutine
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-    _log_to(options.data / "logs" / "up.log")
+    _log_to(options.data / "logs" / "up.log", Settings(data=options.data).log_level)
     first = options.metrics_port
     metrics = tuple(first + number if first else 0 for number in range(options.workers))
     ports = Ports(
@@ -137,7 +137,7 @@ def _say(line: str) -> None:
     sys.stderr.flush()
 
 
-def _log_to(path: Path) -> None:
+def _log_to(path: Path, level: str) -> None:
     """Send this process's own log to a file; the terminal gets only what is said."""
     try:
         path.parent.parent.mkdir(parents=True, exist_ok=True, mode=0o700)  # events hold personal data
@@ -145,4 +145,5 @@ def _log_to(path: Path) -> None:
         handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOGS_KEPT, delay=True)
     except OSError as error:
         raise StackError(f"{path.parent}: cannot be used for logs: {error.strerror}") from None
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", handlers=[handler])
+    shown = "%(asctime)s %(levelname)s %(name)s %(message)s"
+    logging.basicConfig(level=level.upper(), format=shown, handlers=[handler])
