@@ -4,7 +4,7 @@ from schemas.decode import MAX_BYTES, Event, decode, homes
 from schemas.events import EVENT_TYPES, PERSONAL, EventType
 from schemas.fields import FIELD_KINDS, canonical, instant_text
 from schemas.keys import decode_key, entity_key
-from schemas.reasons import Reason, Rejected
+from schemas.reasons import REASONS, AnyReason, PayloadReason, Reason, Rejected
 from schemas.reference import decode_reference
 from schemas.values import Value
 
@@ -13,8 +13,11 @@ __all__ = [
     "FIELD_KINDS",
     "MAX_BYTES",
     "PERSONAL",
+    "REASONS",
+    "AnyReason",
     "Event",
     "EventType",
+    "PayloadReason",
     "Reason",
     "Rejected",
     "Value",

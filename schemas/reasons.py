@@ -1,4 +1,4 @@
-"""Why an event is refused: one code for machines, one sentence for people."""
+"""Why an event or a payload is refused: one code for machines, one sentence for people."""
 
 from enum import StrEnum
 
@@ -13,6 +13,22 @@ class Reason(StrEnum):
     INVALID_MEMBER = "invalid-member"
     TOO_LARGE = "too-large"
     TIME_IN_FUTURE = "time-in-future"
+
+
+class PayloadReason(StrEnum):
+    """The codes that only the payload of a source can be refused for; the others of these are `Reason`'s."""
+
+    INVALID_PAYLOAD = "invalid-payload"
+    INVALID_DATE = "invalid-date"
+    INVALID_XML = "invalid-xml"
+    WRONG_ACCOUNT = "wrong-account"
+    SECOND_FIGURE = "second-figure"
+    PERSONAL_ID = "personal-id"
+
+
+AnyReason = Reason | PayloadReason
+REASONS: dict[str, AnyReason] = {str(reason): reason for reason in (*Reason, *PayloadReason)}
+"""All that a dead letter can carry, by their text."""
 
 
 class Rejected(Exception):  # noqa: N818 - a verdict on someone's data, not an error of the program

@@ -9,14 +9,17 @@ import codecs
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote_plus
 
 from clickhouse_connect.driver.client import Client
 
 from schemas import decode_key
 from sinks.client import bound_lists
 from sinks.dead_letters import Place, delete
+from stream.refused import TYPE as REFUSED
+from stream.refused import read_refused
 
 PERSONAL_TABLES = ("people", "dead_letters")
 """The tables with personal data."""
@@ -28,6 +31,7 @@ _NUMBER = {
     "opportunity": re.compile(rb'"opportunity_id"\s*:\s*(-?[0-9]+)'),
 }
 _DIGITS = re.compile(rb"-?[0-9]+")
+_BETWEEN = re.compile(r"[\s\x00,;|&=<>\[\](){}\\\"']+")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -50,12 +54,22 @@ class ErasedIds:
         return bool(self.all)
 
     def named_in(self, value: bytes) -> bool:
-        """Whether the bytes of an event name one of the ids."""
+        """Whether the bytes of an event, or of a refused payload's record, name one of the ids."""
         if self._named_in(value):
+            return True
+        if (refused := read_refused(value)) and self._named_in_payload(refused.payload, refused.context.query):
             return True
         if value[:2] in _UTF16 and self._named_in(value.decode("utf-16", "replace").encode()):
             return True
         return b"\0" in value and self._named_in(value.replace(b"\0", b""))
+
+    def _named_in_payload(self, payload: bytes, query: Mapping[str, str]) -> bool:
+        """JSON, a form, a row, XML, or any of these inside a string of another."""
+        return (
+            self.named_in(payload)
+            or any(value in self.all for value in query.values())
+            or any(word in self.all for text in _readings(payload) for word in _words(text))
+        )
 
     def _named_in(self, value: bytes) -> bool:
         if any(text in self.all for text in _strings(value)):
@@ -78,6 +92,22 @@ def _strings(value: bytes) -> Iterator[str]:
             except ValueError:
                 pass
         yield token.decode("utf-8", "replace")
+
+
+def _readings(payload: bytes) -> Iterator[str]:
+    for value in {payload, payload.replace(b"\0", b"")}:
+        text = value.decode("utf-8", "replace")
+        yield text
+        yield unquote_plus(text)
+        yield from _strings(value)
+
+
+def _words(text: str) -> Iterator[str]:
+    for part in text.split("&"):
+        yield part.partition("=")[2]
+    for word in _BETWEEN.split(text):
+        yield word
+        yield from word.split(":")
 
 
 @dataclass(frozen=True)
@@ -116,9 +146,9 @@ def _dead_letters(client: Client, entities: Sequence[str]) -> list[Place]:
         with client.query_row_block_stream(
             r"""SELECT topic, partition, offset, value FROM dead_letters FINAL
             WHERE hasAny(extractAll(value, '"((?:[^"\\\\]|\\\\.)*)"'), %(ids)s)
-                OR position(value, '\\') > 0 OR position(value, '\0') > 0
+                OR position(value, '\\') > 0 OR position(value, '\0') > 0 OR position(value, %(refused)s) > 0
                 OR match(value, '"(lead_id|opportunity_id|merged_ids)"\\s*:\\s*[^"\\s]')""",
-            parameters={"ids": sorted(ids.all)},
+            parameters={"ids": sorted(ids.all), "refused": REFUSED},
             query_formats={"value": "bytes", "String": "bytes"},
         ) as blocks:
             for block in blocks:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from schemas import Reason
+from schemas import REASONS
 from sinks.metric import Metric, Sample
 from sinks.slices import Row, Sliced, Slices
 
@@ -535,7 +535,7 @@ DEAD_LETTERS = Metric("sixfold_kpi_dead_letters", "gauge", "open dead letters of
 
 
 def _dead_letters(rows: Sequence[Row]) -> Result:
-    counts = {str(reason): 0 for reason in Reason} | {row["reason"]: row["letters"] for row in rows}
+    counts = dict.fromkeys(REASONS, 0) | {row["reason"]: row["letters"] for row in rows}
     found = [(DEAD_LETTERS, ((reason,), float(letters))) for reason, letters in counts.items()]
     return lambda _top, _now: found
 

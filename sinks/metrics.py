@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from schemas import EVENT_TYPES, Reason
+from schemas import EVENT_TYPES, REASONS, AnyReason
 from sinks.metric import FRESHNESS, SECONDS, SIZES, Metric, Sample, new_registry
 
 INSERTS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0)
@@ -179,8 +179,8 @@ class WorkerMetrics:
         # known before they happen, so that the first one is an increase
         for name in EVENT_TYPES:
             self._events.labels(name, "folded")
-        for reason in Reason:
-            self._dead_letters.labels(str(reason))
+        for reason in REASONS:
+            self._dead_letters.labels(reason)
         for operation in OPERATIONS:
             self._retries.labels(operation)
         for topic in TOPICS:
@@ -223,7 +223,7 @@ class WorkerMetrics:
         """Events of a type were sent to their home shard."""
         self._events.labels(kind, "forwarded").inc(events)
 
-    def dead_letters(self, reason: Reason, events: int) -> None:
+    def dead_letters(self, reason: AnyReason, events: int) -> None:
         """Records could not be read."""
         self._events.labels(UNREADABLE, "dead_letter").inc(events)
         self._dead_letters.labels(str(reason)).inc(events)

@@ -19,13 +19,14 @@ from typing import Any, Protocol, cast
 
 import msgspec
 
-from schemas import Event, Reason, Rejected, decode, entity_key, instant_text
+from schemas import AnyReason, Event, Reason, Rejected, decode, entity_key, instant_text
 from stream.flow import Node, kind_of, pieces
 from stream.fold import Change, changes
 from stream.journey import Journey
 from stream.log import Mark, Outgoing, home_partition, mark_of
 from stream.records import Call, Credit, Lead, Opportunity, Spend, Touch
 from stream.reference import reference_row
+from stream.refused import read_refused
 from stream.rolling import Contributions, Rolling, account
 from stream.rules import Rules
 
@@ -84,7 +85,7 @@ class Tally:
 
     folded: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     forwarded: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    rejected: dict[Reason, int] = field(default_factory=lambda: defaultdict(int))
+    rejected: dict[AnyReason, int] = field(default_factory=lambda: defaultdict(int))
 
     def add(self, other: "Tally") -> None:
         """Count another shard's events in."""
@@ -232,7 +233,10 @@ class Shard:
         try:
             event = decode(value, stamp if stamp is not None and stamp >= 0 else None, self._max_future_us)
         except Rejected as rejected:
-            self._dead_letter(record, rejected.reason, rejected.message)
+            if refused := read_refused(value):
+                self._dead_letter(record, refused.reason, refused.message, refused.source)
+            else:
+                self._dead_letter(record, rejected.reason, rejected.message)
             return
         elsewhere = False
         if event.type == "crm.lead.merged":
@@ -325,7 +329,8 @@ class Shard:
             node = self._in_hand[entity] = Node(entity, self.nodes.get(entity))
         return node
 
-    def _dead_letter(self, record: Record, reason: Reason, message: str) -> None:
+    def _dead_letter(self, record: Record, reason: AnyReason, message: str, source: str = "") -> None:
+        """`source` is that of a refused payload; of an event its bytes tell it."""
         partition, offset = record.partition, record.offset
         for name, header in record.headers or ():
             if name == JOURNAL_HEADER:
@@ -339,6 +344,8 @@ class Shard:
             "message": message,
         }
         headers = [(name, str(fact).encode()) for name, fact in facts.items()]
+        if source:
+            headers.append(("source", source.encode()))
         self._outgoing.append(
             Outgoing(self.topics.dead_letters, 0, record.key, record.value, record.timestamp, headers)
         )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from schemas.adapters import ConfigurationError, Source, kind_of, parse_source
+from schemas.adapters import Adapter, ConfigurationError, Source, kind_of, open_adapter, parse_source
 from stream.settings import Settings
 
 __all__ = ["NamedSource", "read_sources"]
@@ -28,6 +28,10 @@ class NamedSource:
     def kind(self) -> str:
         """Which adapter reads its payloads."""
         return kind_of(self.source)
+
+    def open(self) -> Adapter:
+        """Make the adapter of its payloads."""
+        return open_adapter(self.source)
 
 
 def read_sources(settings: Settings) -> tuple[NamedSource, ...]:

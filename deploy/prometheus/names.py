@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from clickhouse_connect.driver.client import Client
 
 from deploy.prometheus.thresholds import Thresholds
-from schemas import Reason
+from schemas import REASONS
 
 __all__ = ["unknown_names"]
 
@@ -35,5 +35,5 @@ def unknown_names(client: Client, thresholds: Thresholds) -> Iterator[str]:
 
 def _members(client: Client, kind: str) -> list[str]:
     if kind == "reasons":
-        return [str(reason) for reason in Reason]
+        return list(REASONS)
     return [str(row[0]) for row in client.query(_KNOWN[kind]).result_rows]

@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 from rich.text import Text
 
-from schemas import Reason
+from schemas import PayloadReason, Reason
 from stream.commands.exits import NEGATIVE, OK, CommandError
 from stream.commands.output import AsJson, Rows, stderr, stdout, table_of, write_json
 from stream.settings import Settings
@@ -30,7 +30,8 @@ app = App(
     "They are named topic/partition/offset (of the embedded stack's journal with partition -1).",
 )
 
-Reasons = Annotated[list[Reason] | None, Parameter(name="--reason", consume_multiple=True, negative="")]
+AnyReason = Reason | PayloadReason
+Reasons = Annotated[list[AnyReason] | None, Parameter(name="--reason", consume_multiple=True, negative="")]
 Sources = Annotated[list[str] | None, Parameter(name="--source", consume_multiple=True, negative="")]
 State = Literal["open", "replayed", "dropped", "all"]
 _Flag = Parameter(negative="")
@@ -102,7 +103,8 @@ def list_letters(
 def show(letter: str, /, *, as_json: AsJson = False) -> int:
     """Print the bytes of a dead letter as they were received, ready to be corrected in a file.
 
-    What was wrong goes to stderr. On a terminal control characters are shown escaped.
+    Of what an adapter refused it prints the payload, as its source sent it. What was wrong goes to stderr. On a
+    terminal control characters are shown escaped.
 
     Examples: `sixfold dead-letters show crm.events/3/1207 > event.json`,
     `sixfold dead-letters show crm.events/3/1207 --json`
@@ -117,6 +119,7 @@ def show(letter: str, /, *, as_json: AsJson = False) -> int:
     """
     from sinks.client import connect
     from sinks.dead_letters import Selection, find, value_of
+    from stream.refused import read_refused
 
     client = connect(Settings())
     place = _place(letter)
@@ -124,6 +127,8 @@ def show(letter: str, /, *, as_json: AsJson = False) -> int:
     if not found:
         raise CommandError(f"there is no dead letter {place}; sixfold dead-letters list shows them")
     value = value_of(client, place)
+    if refused := read_refused(value):
+        value = refused.payload
     try:
         text: str | None = value.decode()
     except UnicodeDecodeError:
@@ -158,6 +163,9 @@ def replay(
 ) -> int:
     """Send dead letters through again: as they are, where what was wrong is mended, or one of them corrected in a file.
 
+    A payload that an adapter refused goes through the adapter again, with the source files of SIXFOLD_SOURCES as they
+    are now; what comes out is sent.
+
     What would be rejected again is not sent and stays open (exit code 1). What was sent is marked as replayed, and
     counts once, however often it is sent: its id and content decide. `sixfold wait` returns when it is counted.
 
@@ -169,7 +177,7 @@ def replay(
     letters
         Names as `list` prints them; these are sent even if they are not open any more.
     file
-        A file with the corrected event, for a single dead letter; `-` is standard input.
+        A file with the corrected event, or payload, for a single dead letter; `-` is standard input.
     reason
         All open ones rejected for it; several may be given.
     source
@@ -184,6 +192,7 @@ def replay(
         Print JSON: {"sent": [id], "rejected": [{"id", "reason", "message"}]}.
 
     """
+    from schemas.adapters import ConfigurationError
     from sinks.client import connect
     from stream.replaying import replay as run
     from stream.sending import SendingError
@@ -199,7 +208,7 @@ def replay(
             result = asyncio.run(
                 run(client, settings, places, fixed, lambda done: status.update(f"sent {done:,} of {len(places):,}"))
             )
-    except (SendingError, LookupError) as error:
+    except (ConfigurationError, SendingError, LookupError) as error:
         raise CommandError(str(error)) from None
     if as_json:
         rejected = [{"id": str(place), "reason": why, "message": what} for place, why, what in result.rejected]
@@ -268,7 +277,7 @@ def drop(
 
 def _selection(
     places: Sequence["Place"],
-    reason: Sequence[Reason] | None,
+    reason: Sequence[AnyReason] | None,
     source: Sequence[str] | None,
     since: datetime | None,
     until: datetime | None,

@@ -273,7 +273,7 @@ def _records(request: web.Request, body: bytes) -> list[Record]:
 
 def _adapt(endpoint: Endpoint, body: bytes, context: Context) -> tuple[Adapted, list[Record]]:
     adapted = endpoint.adapter.adapt(body, context)
-    refused = [(None, refused_record(endpoint.name, refusal)) for refusal in adapted.refusals]
+    refused = [(None, refused_record(endpoint.name, refusal, context)) for refusal in adapted.refusals]
     return adapted, [*map(record_of, adapted.events), *refused]
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from schemas.adapters import Refusal
+from stream.refused import refused_record
 from tests.clickhouse import ClickHouseServer
 from tests.integration.deployment import Deployment, assert_right
 from tests.kafka.broker import TansuBroker
@@ -134,6 +136,31 @@ def test_what_would_be_rejected_again_is_not_sent_until_it_would_not(deployment:
     assert_right(deployment, [*GOOD, BAD["future"]])
     leads = deployment.client(deployment.name).query("SELECT lead_id FROM fact_leads ORDER BY lead_id").result_rows
     assert [row[0] for row in leads] == ["a", "b"]
+
+
+def test_what_an_adapter_refused_is_read_again_after_its_source_file_was_corrected(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    payload = {"portalId": 7, "subscriptionType": "contact.creation", "objectId": 42, "occurredAt": 1_790_000_000_000}
+    refusal = Refusal("wrong-account", "portalId: is not the account's", json.dumps({**payload, "eventId": 1}).encode())
+    deployment.send([refused_record("hubspot-eu", refusal)])
+    deployment.wait()
+    (letter,) = [each for each in listed(deployment).values() if each["reason"] == "wrong-account"]
+    assert (letter["source"], letter["message"]) == ("hubspot-eu", "portalId: is not the account's")
+    assert deployment.output("dead-letters", "show", letter["id"]) == refusal.raw
+    replay = ("dead-letters", "replay", letter["id"])
+    assert "no source file of SIXFOLD_SOURCES is called hubspot-eu.toml" in deployment.command(*replay, code=1)
+    file = tmp_path / "hubspot-eu.toml"
+    deployment.environment({"sources": file})
+    file.write_text('kind = "hubspot"\nsource = "hubspot/8"\nportal = 8\n')
+    assert "not sent, wrong-account" in deployment.command(*replay, code=1)
+    file.write_text('kind = "hubspot"\nsource = "hubspot/7"\nportal = 7\n')
+    for _ in range(2):
+        assert "1 sent, 0 would be rejected again" in deployment.command(*replay)
+    deployment.wait()
+    leads = deployment.client(deployment.name).query("SELECT lead_id FROM fact_leads ORDER BY lead_id").result_rows
+    assert [row[0] for row in leads] == ["42", "a"]
+    assert "wrong-account" not in {each["reason"] for each in listed(deployment).values()}
 
 
 def test_dropped_ones_are_listed_no_more_and_purged_ones_are_gone(deployment: Deployment) -> None:

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import entity_key
+from schemas.adapters import Refusal
 from sinks.clickhouse import ClickHouseStore
 from sinks.erasure import ErasedIds, detached_parts, old_parts, purge, standing, wait_for_old_parts
 from stream.erasing import _blank_rejected
+from stream.refused import refused_record
 from tests.clickhouse import ClickHouseServer
 
 ERASED = ["lead:1", "lead:%C3%BC%2F5", "opportunity:o7", "lead:77"]
@@ -29,6 +31,11 @@ NAMES_ONE = [
     b'\xff\xfe not json at all, and yet "o7"',
     '\ufeff{"lead_id": "ü/5"}'.encode("utf-16-le"),
     '{"lead_id": "1"}'.encode("utf-16-be"),
+    # payloads that an adapter refused, as their records carry them
+    refused_record("crm", Refusal("invalid-payload", "m", '[{"objectId": "ü/5", "x": 1}]'.encode())),
+    refused_record("crm", Refusal("invalid-payload", "m", b'{"objectId": 77}')),
+    refused_record("crm", Refusal("invalid-payload", "m", b"CallSid=o7&From=%2B1")),
+    refused_record("crm", Refusal("invalid-payload", "m", b"\xff\xfe<id>o7</id>")),
 ]
 NAMES_NONE = [
     b'{"amount": 1, "sequence": 77}',
@@ -39,6 +46,7 @@ NAMES_NONE = [
     '{"lead_id": "ü/5'.encode(),
     b'{"x": "the lead 1"}',
     b"",
+    refused_record("crm", Refusal("invalid-payload", "m", b'{"objectId": 771, "x": "o70"}')),
 ]
 
 
@@ -86,7 +94,7 @@ def test_a_purge_takes_just_what_is_of_the_erased_and_leaves_no_part(
     _insert_people(database, *ERASED[2:], "lead:2")
     _insert_letters(database, [*NAMES_ONE, *NAMES_NONE])
     found = standing(database, ERASED)
-    assert (found.people, [place.offset for place in found.dead_letters]) == (4, list(range(len(NAMES_ONE))))
+    assert (found.people, sorted(place.offset for place in found.dead_letters)) == (4, list(range(len(NAMES_ONE))))
     assert purge(database, ERASED) == found
     assert not standing(database, ERASED)
     left = database.query("SELECT entity FROM people FINAL ORDER BY entity").result_rows
