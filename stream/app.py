@@ -69,6 +69,7 @@ def build(
         on_assigned=worker.assigned,
         on_revoked=worker.revoked,
         max_inflight=settings.max_inflight,
+        instance=settings.worker_name if settings.static_membership else None,
         stock=settings.transport == "stock",
     )
 

@@ -308,6 +308,9 @@ class Settings(BaseSettings):
     session_timeout: float = Field(default=10, gt=0, description="seconds until a silent worker's shards move on")
     heartbeat_interval: float = Field(default=2, gt=0, description="seconds between two signs of life")
     rebalance_timeout: float = Field(default=10, gt=0, description="seconds that workers have to join a rebalance")
+    static_membership: bool = Field(
+        default=False, description="a worker that comes back under its worker_name in time keeps its shards"
+    )
     log_incarnation: str = Field(default="", description="changes when Kafka's logs begin anew; set by sixfold up")
 
     # Rules: another value counts all history anew at the worker's next start.

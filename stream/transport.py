@@ -254,12 +254,13 @@ class _DaemonThread(WorkerThread):
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread, with the two options of aiokafka that Faust has no setting for."""
+    """Faust's consumer thread, with the options of aiokafka that Faust has no setting for."""
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         consumer._isolation_level = "read_committed" if transport.delivery.read_committed else "read_uncommitted"
+        consumer._group_instance_id = transport.delivery.instance
         return consumer
 
 
@@ -543,6 +544,7 @@ class _Delivery:
     revoke_drain: float
     revoke_commit: float
     read_committed: bool
+    instance: str | None
 
 
 class _Transport(driver.Transport):
@@ -612,6 +614,7 @@ def install(
     on_revoked: OnRevoked | None = None,
     max_inflight: int = 30_000,
     read_committed: bool = True,
+    instance: str | None = None,
     stock: bool = False,
 ) -> Any:
     """Put this transport under `app`; gives the channel whose agent gets `Batch` values of all `topics`.
@@ -631,6 +634,7 @@ def install(
         revoke_drain=min(2.0, 0.2 * patience),
         revoke_commit=min(5.0, 0.5 * patience),
         read_committed=read_committed,
+        instance=instance,
     )
     app.transport = transport
     return app.topic(*topics, schema=_BatchSchema(), acks=stock)

@@ -127,9 +127,9 @@ class Deployment(AbstractContextManager["Deployment"]):
         assert done.returncode == code, f"{arguments}: {done.returncode}\n{said}"
         return done
 
-    def start(self, metrics_port: int = 0) -> subprocess.Popen[bytes]:
+    def start(self, metrics_port: int = 0, name: str = "") -> subprocess.Popen[bytes]:
         """Start one more worker, with `/ready` on a port of its own; what it logs goes to a file of its own."""
-        name = f"worker-{len(self.workers)}"
+        name = name or f"worker-{len(self.workers)}"
         self.metrics_ports.append(metrics_port or free_port())
         own = {
             "SIXFOLD_WORKER_NAME": f"{self.name}-{name}",

@@ -18,7 +18,7 @@ from schemas import EVENT_TYPES, Reason, decode, homes
 from stream.log import TP, home_partition
 from stream.reports import TABLES
 from tests.clickhouse import ClickHouseServer, engine
-from tests.integration.deployment import PATIENCE_SECONDS, Deployment
+from tests.integration.deployment import PATIENCE_SECONDS, Deployment, assert_right
 from tests.kafka.broker import KafkaBroker, TansuBroker, free_port
 from tests.sinks.scraping import Series, labelled, parse
 
@@ -284,3 +284,27 @@ async def _delete_before(address: str, partition: TP, offset: int) -> None:
         await admin.delete_records({partition: RecordsToDelete(offset)})
     finally:
         await admin.close()
+
+
+def test_a_static_member_comes_back_to_its_shards_and_nobody_else_notices(
+    kafka: KafkaBroker, clickhouse_server: ClickHouseServer, tmp_path: Path
+) -> None:
+    load = [record.value for record in records(33, datetime.now(UTC), 6_000, golden=False)]
+    with Deployment(kafka, clickhouse_server, tmp_path) as deployment:
+        deployment.change(static_membership=True, session_timeout=30)
+        one, other = free_port(), free_port()
+        leaving = deployment.start(one, "leaving")
+        deployment.start(other, "staying")
+        for port in (one, other):
+            until_ready(port, deployment)
+        before = {port: series(scrape(port), "sixfold_shards") for port in (one, other)}
+        for how, part in ((signal.SIGTERM, load[:3_000]), (signal.SIGKILL, load[3_000:])):
+            deployment.send(part)
+            leaving.send_signal(how)
+            leaving.wait()
+            leaving = deployment.start(one, "leaving")
+            deployment.wait()
+            until_ready(one, deployment)
+            assert {port: series(scrape(port), "sixfold_shards") for port in (one, other)} == before
+        assert scrape(other)[labelled("rebalances_total")] <= 2  # those of the beginning
+        assert_right(deployment, load)
