@@ -164,6 +164,17 @@ def old_contributions_are_left() -> Any:
     return patch.object(Rolling, "replace", weak)
 
 
+def what_is_remembered_is_of_an_earlier_write() -> Any:
+    """A node that changes twice takes off what it contributed at first."""
+    remember = shard.Shard._remember
+
+    def weak(self: shard.Shard, entity: str, contributed: Any) -> None:
+        first = self.__dict__.setdefault("first_contributed", {}).setdefault(entity, contributed)
+        remember(self, entity, first)
+
+    return patch.object(shard.Shard, "_remember", weak)
+
+
 def erasure_stays_where_it_was_said() -> Any:
     """Leads that a merge connects are not covered."""
     return patch.object(Node, "_erasure_marks", lambda _: iter(()))
@@ -187,6 +198,7 @@ VARIANTS: tuple[Variant, ...] = (
     a_cycle_counts_at_each_of_its_nodes,
     a_foreign_event_is_folded_where_it_was_read,
     old_contributions_are_left,
+    what_is_remembered_is_of_an_earlier_write,
     erasure_stays_where_it_was_said,
     histories_are_registers,
 )
