@@ -180,7 +180,7 @@ def test_clickhouse_is_killed_and_away(world: World) -> None:
         world.engine.start()
     world.settle(began)
     assert world.alive() == [0, 1]
-    world.note_lines("flush failed, try 1", "flush works again")
+    world.note_lines(" failed, try 1", " works again")
 
 
 FAULTS = {
@@ -207,7 +207,7 @@ def test_clickhouse_fails(world: World, kind: str) -> None:
     world.settle(began)
     assert world.alive() == [worker]
     if kind != "slow":
-        world.note_lines("flush failed, try 1")
+        world.note_lines(" failed, try 1")
 
 
 def test_clickhouse_refuses_connections(world: World) -> None:
@@ -222,7 +222,7 @@ def test_clickhouse_refuses_connections(world: World) -> None:
         world.proxy.open()
     world.settle(began)
     assert world.alive() == [worker]
-    world.note_lines("flush failed, try 1")
+    world.note_lines(" failed, try 1")
 
 
 @pytest.mark.parametrize("workers", ["stopped", "running"])
@@ -286,7 +286,7 @@ def test_a_leader_rejects_what_is_produced(world: World, kafka: KafkaBroker) -> 
         time.sleep(lasting(30))
         asyncio.run(_take_up_to(kafka.address, topic, 2 << 20))
     world.settle(began)
-    world.note_lines("flush failed, try 1")
+    world.note_lines(" failed, try 1")
 
 
 def test_a_topic_has_the_wrong_number_of_partitions(world: World) -> None:
