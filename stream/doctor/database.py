@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 from clickhouse_connect.driver.client import Client
 
+from sinks.migrate import MigrationError, check_migrated, load_migrations
 from stream.doctor.finding import Finding, fine, problem, unknown, warning
 from stream.settings import Settings
 
@@ -69,8 +70,20 @@ def time_zone(name: str, settings: Settings, client: Client) -> Finding:
     return fine(name, zone)
 
 
+def migrations(name: str, settings: Settings, client: Client) -> Finding:
+    """The tables are of exactly this version."""
+    try:
+        check_migrated(client, settings.clickhouse.database)
+    except MigrationError as error:
+        what, _, todo = str(error).rpartition(": ")
+        return problem(name, what, todo)
+    newest = load_migrations()[-1]
+    return fine(name, f"{newest.number:03}_{newest.name}, as this version wants")
+
+
 CHECKS: Mapping[str, Callable[[str, Settings, Client], Finding]] = {
     "disk": disk,
     "clock": clock,
     "time_zone": time_zone,
+    "migrations": migrations,
 }

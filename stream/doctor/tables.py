@@ -1,4 +1,4 @@
-"""Our tables: their version, who may write to them, and under which rules they are counted."""
+"""Our tables: who may write to them, and under which rules they are counted."""
 
 from collections.abc import Callable, Mapping
 
@@ -6,7 +6,6 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from sinks.client import connect, error_code, message_of
-from sinks.migrate import MigrationError, check_migrated, load_migrations
 from sinks.roles import WRITTEN_BY_MIGRATE, tables
 from stream.doctor.finding import Finding, fine, problem, warning
 from stream.settings import Settings
@@ -14,17 +13,6 @@ from stream.settings import Settings
 _REFUSED = ("497", "164")
 """Not enough privileges; a user who may only read."""
 _SECONDS = 5
-
-
-def migrations(name: str, settings: Settings, client: Client) -> Finding:
-    """The tables are of exactly this version."""
-    try:
-        check_migrated(client, settings.clickhouse.database)
-    except MigrationError as error:
-        what, _, todo = str(error).rpartition(": ")
-        return problem(name, what, todo)
-    newest = load_migrations()[-1]
-    return fine(name, f"{newest.number:03}_{newest.name}, as this version wants")
 
 
 def writing(name: str, settings: Settings, client: Client) -> Finding:
@@ -82,7 +70,6 @@ def rules(name: str, settings: Settings, client: Client) -> Finding:
 
 
 CHECKS: Mapping[str, Callable[[str, Settings, Client], Finding]] = {
-    "migrations": migrations,
     "writing": writing,
     "reader": reader,
     "rules": rules,
