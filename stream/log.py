@@ -247,13 +247,16 @@ class Log:
             if not found["error_code"]
         }
 
-    async def members(self, group: str) -> int:
-        """How many members a consumer group has; 0 where there is no such group. Raises `KafkaError`."""
+    async def members(self, group: str) -> list[str]:
+        """The hosts of a consumer group's members; [] where there is no such group. Raises `KafkaError`.
+
+        The embedded broker names no hosts ('' each), and goes on listing members that have left.
+        """
         (answer,) = await self._admin.describe_consumer_groups([group])
         (found,) = answer.to_object()["groups"]
         if found["error_code"]:
             raise for_code(found["error_code"])(f"group {group}")
-        return len(found["members"])
+        return [member["client_host"] for member in found["members"]]
 
     async def configs(self, topic: str) -> dict[str, str]:
         """The settings of a topic as the broker has them, as far as it tells; {} where there is no such topic."""

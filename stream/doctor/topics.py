@@ -113,10 +113,13 @@ async def message_size(name: str, settings: Settings, log: Log) -> Finding:
 
 async def workers(name: str, settings: Settings, log: Log) -> Finding:
     """Somebody counts."""
-    count = await log.members(settings.group)
-    if count == 0:
+    hosts = await log.members(settings.group)
+    if not hosts:
         return problem(name, f"group {settings.group} has no members: nothing is counted", "start `sixfold worker`")
-    return fine(name, f"group {settings.group}: {count} {'member' if count == 1 else 'members'}")
+    found = f"group {settings.group}: {len(hosts)} {'member' if len(hosts) == 1 else 'members'}"
+    if not any(hosts):
+        return unknown(name, f"{found} listed, and the embedded broker lists those that left, too", "watch the lag")
+    return fine(name, found)
 
 
 CHECKS: Mapping[str, Callable[[str, Settings, Log], Awaitable[Finding]]] = {

@@ -4,7 +4,6 @@ import asyncio
 import json
 import socket
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from tests.integration.deployment import Deployment
 from tests.kafka.broker import KafkaBroker, TansuBroker
 from tests.stream.cases import lead
 
-PASSWORD = "never-to-be-seen"  # noqa: S105 - of nobody
+PASSWORD = "never-to-be-seen"
 NEED_BROKERS = {*OF_BROKERS, "lag", "gaps"}
 LOCAL = {"secret_files", "source_files", "webhook_secrets", "gateway_key"}
 
@@ -71,7 +70,7 @@ def test_all_is_well_then_a_source_falls_silent_and_rules_change(
     now = datetime.now(UTC)
     with Deployment(tansu, clickhouse_server, tmp_path, partitions=2) as deployed:
         deployed.change(clickhouse_reader_url=url(clickhouse_server, deployed.name, reader=True))
-        worker = deployed.start()
+        deployed.start()
         deployed.send([lead("a", now.isoformat(), channel="email")])
         deployed.wait()
         before = json.loads(deployed.output("doctor", "--json"))
@@ -79,11 +78,12 @@ def test_all_is_well_then_a_source_falls_silent_and_rules_change(
         deployed.command("history", "take")
         found = json.loads(deployed.output("doctor", "--json"))
         states = {each["check"]: each["state"] for each in found["checks"]}
-        assert found["problems"] == found["unknown"] == 0, found
+        assert found["problems"] == 0, found
         assert set(states) >= NEED_BROKERS | LOCAL | {"brokers", "clickhouse", "rules", "migrations", "reader"}
-        assert {name for name, state in states.items() if state != "ok"} <= {"quality"}, found
+        assert {name for name, state in states.items() if state != "ok"} <= {"quality", "workers"}, found
         said = {each["check"]: each["found"] for each in found["checks"]}
-        assert said["workers"].endswith(": 1 member")
+        assert states["workers"] == "unknown"  # which the embedded broker cannot tell
+        assert ": 1 member listed" in said["workers"]
         assert said["brokers"].endswith("over PLAINTEXT")
         assert "0 records to count" in said["lag"]
         text = deployed.command("doctor")
