@@ -20,7 +20,7 @@ PERSONAL = frozenset(
 )
 """What may hold personal data, or is read from it: people, lists with them, and records as they came."""
 
-_MIGRATES = frozenset({"migrations", "view_settings"})
+WRITTEN_BY_MIGRATE = frozenset({"migrations", "view_settings"})
 """Written by `sixfold migrate` alone."""
 _LETTER_COLUMNS = "topic, partition, offset, received_at, reason, message"
 """A dead letter without the record itself."""
@@ -43,13 +43,13 @@ def _grants(role: str, database: str, *, cluster: bool) -> Iterator[str]:
     if role == ADMIN:
         yield f"GRANT CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP TABLE, DROP VIEW, ALTER TABLE ON {database}.*"
         yield f"GRANT SELECT ON {database}.*"
-        yield from (f"GRANT INSERT ON {database}.{table}" for table in sorted(_MIGRATES))
+        yield from (f"GRANT INSERT ON {database}.{table}" for table in sorted(WRITTEN_BY_MIGRATE))
         if cluster:
             yield "GRANT CLUSTER ON *.*"
     elif role == WRITER:
         yield f"GRANT SELECT ON {database}.*"
         for table in tables():
-            if table not in _MIGRATES:
+            if table not in WRITTEN_BY_MIGRATE:
                 yield f"GRANT INSERT ON {database}.{table}"
         for table in tables():
             if table.startswith(("roll_", "history_")) or table in ("people", "dead_letters"):

@@ -53,6 +53,7 @@ for _name, _function in {
     "lead": "lead:lead",
     "sql": "sql:sql",
     "status": "status:status",
+    "doctor": "doctor:doctor",
     "audit": "audit:audit",
     "alerts": "alerts:app",
     "settings": "settings:settings",

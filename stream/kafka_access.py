@@ -14,10 +14,10 @@ CONNECT_SECONDS = 15
 
 
 @asynccontextmanager
-async def open_log(settings: Settings) -> AsyncIterator[Log]:
+async def open_log(settings: Settings, seconds: float = CONNECT_SECONDS) -> AsyncIterator[Log]:
     """Connect to the brokers of the settings.
 
-    Raises `LogUnreachable`, also when nothing answers for 15 s, and `SettingsError`.
+    Raises `LogUnreachable`, also when nothing answers for `seconds`, and `SettingsError`.
     """
     security = kafka_arguments(settings)
     # What the client logs meanwhile is said by the error, in one line.
@@ -25,11 +25,11 @@ async def open_log(settings: Settings) -> AsyncIterator[Log]:
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        async with asyncio.timeout(CONNECT_SECONDS):
+        async with asyncio.timeout(seconds):
             log = await Log.open(settings.broker_list, security)
     except TimeoutError:
         raise LogUnreachable(
-            f"no Kafka broker answers at {settings.brokers} within {CONNECT_SECONDS} s: start it, or correct "
+            f"no Kafka broker answers at {settings.brokers} within {seconds:g} s: start it, or correct "
             f"SIXFOLD_BROKERS ({settings.origins()['brokers']})"
         ) from None
     finally:

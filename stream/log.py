@@ -35,6 +35,7 @@ __all__ = [
     "LogUnreachable",
     "Mark",
     "Outgoing",
+    "Replicas",
     "TopicRefused",
     "WrongPartitions",
     "home_partition",
@@ -88,6 +89,13 @@ class Mark(NamedTuple):
     timestamp_ms: int
     crc32: int
     """CRC-32 of the key's bytes followed by the value's."""
+
+
+class Replicas(NamedTuple):
+    """Of one partition: how many there are, and how many of them have all its records."""
+
+    replicas: int
+    in_sync: int
 
 
 class Outgoing(NamedTuple):
@@ -230,6 +238,25 @@ class Log:
             if found["topic"] == topic and not found["error_code"]:
                 return len(found["partitions"])
         return None
+
+    async def topics(self) -> dict[str, list["Replicas"]]:
+        """All topics that we may see, each with its partitions."""
+        return {
+            found["topic"]: [Replicas(len(each["replicas"]), len(each["isr"])) for each in found["partitions"]]
+            for found in await self._admin.describe_topics()
+            if not found["error_code"]
+        }
+
+    async def members(self, group: str) -> list[str]:
+        """The hosts of a consumer group's members; [] where there is no such group. Raises `KafkaError`.
+
+        The embedded broker names no hosts ('' each), and goes on listing members that have left.
+        """
+        (answer,) = await self._admin.describe_consumer_groups([group])
+        (found,) = answer.to_object()["groups"]
+        if found["error_code"]:
+            raise for_code(found["error_code"])(f"group {group}")
+        return [member["client_host"] for member in found["members"]]
 
     async def configs(self, topic: str) -> dict[str, str]:
         """The settings of a topic as the broker has them, as far as it tells; {} where there is no such topic."""

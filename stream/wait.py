@@ -101,6 +101,19 @@ def documents_behind(ends: Ends, standings: Mapping[int, Standing], incarnation:
     )
 
 
+def gaps_of(ends: Ends, standing: Standing) -> dict[str, tuple[int, int]]:
+    """Find the topics, `events` and `documents`, of which records are gone: where the log begins, and how many."""
+    found = {}
+    for kind, bounds, position in (
+        ("events", ends.events.get(standing.shard), standing.events_position),
+        ("documents", ends.documents.get(standing.shard), standing.documents_position),
+    ):
+        # A position behind the end is that of another log, which is read from its start without being asked.
+        if bounds is not None and position < bounds.begin and position <= bounds.end:
+            found[kind] = (bounds.begin, bounds.begin - position)
+    return found
+
+
 def _behind(bounds: Mapping[int, Bounds], positions: Mapping[int, int]) -> dict[int, int]:
     lags = {n: bound.end - max(positions.get(n, 0), bound.begin) for n, bound in bounds.items()}
     return {n: lag for n, lag in lags.items() if lag > 0}

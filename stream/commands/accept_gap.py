@@ -1,7 +1,7 @@
 """`sixfold accept-gap`."""
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from cyclopts import Parameter
 from rich.text import Text
@@ -9,9 +9,6 @@ from rich.text import Text
 from stream.commands.exits import OK, CommandError
 from stream.commands.output import AsJson, stdout, write_json
 from stream.settings import Settings
-
-if TYPE_CHECKING:
-    from stream.wait import Ends, Standing
 
 
 def accept_gap(
@@ -53,7 +50,7 @@ def accept_gap(
 async def _accept(settings: Settings, shard: int | None) -> list[dict[str, object]]:
     from sinks.client import connect
     from stream.kafka_access import open_log
-    from stream.wait import MissingTopic, read_ends, read_standings
+    from stream.wait import MissingTopic, gaps_of, read_ends, read_standings
 
     client = connect(settings)
     async with open_log(settings) as log:
@@ -68,7 +65,7 @@ async def _accept(settings: Settings, shard: int | None) -> list[dict[str, objec
     for number, standing in standings.items():
         if shard not in (None, number):
             continue
-        gaps = _gaps(ends, standing)
+        gaps = gaps_of(ends, standing)
         if not gaps:
             continue
         client.command(
@@ -85,19 +82,6 @@ async def _accept(settings: Settings, shard: int | None) -> list[dict[str, objec
         topics = {"events": settings.events_topic, "documents": settings.documents_topic}
         accepted += [{"shard": number, "topic": topics[kind], "lost": lost} for kind, (_, lost) in gaps.items()]
     return accepted
-
-
-def _gaps(ends: "Ends", standing: "Standing") -> dict[str, tuple[int, int]]:
-    """Find the topics of which records are gone: where the log begins, and how many."""
-    found = {}
-    for kind, bounds, position in (
-        ("events", ends.events.get(standing.shard), standing.events_position),
-        ("documents", ends.documents.get(standing.shard), standing.documents_position),
-    ):
-        # A position behind the end is that of another log, which is read from its start without being asked.
-        if bounds is not None and position < bounds.begin and position <= bounds.end:
-            found[kind] = (bounds.begin, bounds.begin - position)
-    return found
 
 
 def _replaced(gaps: dict[str, tuple[int, int]]) -> str:
