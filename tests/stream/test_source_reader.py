@@ -42,7 +42,7 @@ def change(operation: str, before: Any = None, after: Any = None) -> dict[str, A
     return {"before": before, "after": after, "op": operation, "source": {"ts_ms": NOON_MS + 9000}}
 
 
-def setting(broker: Process, tmp_path: Path, prefix: str, *files: str, **more: Any) -> Settings:
+def setting(broker: Process, tmp_path: Path, prefix: str, *files: str) -> Settings:
     """Settings with source files of these texts, each read from a topic called as its file with the prefix."""
     folder = tmp_path / "sources"
     folder.mkdir()
@@ -51,15 +51,12 @@ def setting(broker: Process, tmp_path: Path, prefix: str, *files: str, **more: A
         text = f'kind = "{kind}"\nsource = "{kind}/test"\n'
         text += 'mapping = "rows-leads.yaml"\n' if kind == "rows" else ""
         (folder / f"{kind}.toml").write_text(f'{text}[kafka]\ntopics = ["{prefix}{kind}"]\n')
-    return Settings.model_validate(
-        {
-            "brokers": broker.address,
-            "prefix": prefix,
-            "partitions": 4,
-            "data": tmp_path / "data",
-            "sources": (str(folder),),
-            **more,
-        }
+    return Settings(
+        brokers=broker.address,
+        prefix=prefix,
+        partitions=4,
+        data=tmp_path / "data",
+        sources=(str(folder),),
     )
 
 
