@@ -17,7 +17,8 @@ from typing import NamedTuple
 import faust
 from aiokafka.errors import KafkaError
 
-from schemas.adapters import FORMATS, NOTHING_KNOWN, Adapted, Adapter, ConfigurationError, Context
+from schemas.adapters import FORMATS, NOTHING_KNOWN, Adapted, Adapter, ConfigurationError, Context, NotAdaptable
+from schemas.adapters.payload import parse
 from sinks.endpoint import Endpoint
 from stream import transport
 from stream.gateway.serving import announce
@@ -160,16 +161,33 @@ def _adapt(source: NamedSource, adapter: Adapter, batch: transport.Batch) -> _Re
     outcomes: Counter[str] = Counter()
     events = 0
     for record in batch.records:
-        if record.value is None:
+        payload = _payload(record.value)
+        if payload is None:
             outcomes["tombstone"] += 1
             continue
         context = Context(as_of=_instant(record.timestamp)) if restated else NOTHING_KNOWN
-        adapted = adapter.adapt(record.value, context)
+        adapted = adapter.adapt(payload, context)
         records += map(record_of, adapted.events)
         records += ((None, refused_record(source.name, refusal, context)) for refusal in adapted.refusals)
         outcomes[_outcome(adapted)] += 1
         events += len(adapted.events)
     return _Read(records, outcomes, events)
+
+
+def _payload(value: bytes | None) -> object:
+    """The payload in a record's value, None for a tombstone: Kafka Connect may put it beside its schema."""
+    if value is None or b'"schema"' not in value or b'"payload"' not in value:
+        return value
+    try:
+        document = parse(value)
+    except NotAdaptable:
+        return value  # the adapter says what is wrong
+    if type(document) is not dict or document.keys() != {"schema", "payload"}:
+        return value
+    if not (document["schema"] is None or type(document["schema"]) is dict):
+        return value
+    payload: object = document["payload"]
+    return payload.encode("utf-8", "surrogatepass") if type(payload) is str else payload  # a string holds JSON
 
 
 def _outcome(adapted: Adapted) -> str:

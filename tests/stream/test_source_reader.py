@@ -152,6 +152,8 @@ def test_every_form_becomes_events_and_what_is_refused_a_dead_letter(
         {"schema": {"type": "struct"}, "payload": row(3)},
         row(4),
         change("d", row(5)),
+        {"schema": {"type": "string"}, "payload": json.dumps(row(7))},
+        {"schema": None, "payload": None},
         None,
         b"{ no json",
         change("u", None, row(6, updated_at="yesterday")),
@@ -172,9 +174,9 @@ def test_every_form_becomes_events_and_what_is_refused_a_dead_letter(
                     metrics = dict(
                         line.rsplit(" ", 1) for line in (await answer.text()).splitlines() if line[:1] not in ("", "#")
                     )
-            for outcome, count in {"adapted": 5, "tombstone": 1, "refused": 2, "passed_over": 0}.items():
+            for outcome, count in {"adapted": 6, "tombstone": 2, "refused": 2, "passed_over": 0}.items():
                 assert float(metrics[f'sixfold_sources_records_total{{outcome="{outcome}",source="rows"}}']) == count
-            assert float(metrics['sixfold_sources_events_total{source="rows"}']) == 5
+            assert float(metrics['sixfold_sources_events_total{source="rows"}']) == 6
             assert float(metrics[f'sixfold_sources_lag_records{{partition="0",topic="{settings.prefix}rows"}}']) == 0
             assert stopped(process) == 0
         found = await everything(settings)
@@ -189,6 +191,7 @@ def test_every_form_becomes_events_and_what_is_refused_a_dead_letter(
             ("3", "crm.lead.updated", "o-1"),
             ("4", "crm.lead.updated", "o-1"),
             ("5", "crm.lead.deleted", None),
+            ("7", "crm.lead.updated", "o-1"),
         ]
         refused = sorted(each["data"]["reason"] for each in found if each["type"] == TYPE)
         assert len(refused) == 2
