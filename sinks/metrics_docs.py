@@ -7,6 +7,7 @@ from pathlib import Path
 from sinks import endpoint, exporter, metrics
 from sinks.kpi import MOST_TARGETS, QUERIES, RATIO_WINDOWS, TOP, WINDOWS, Query
 from sinks.metric import Metric
+from stream import source_metrics as sources
 from stream.gateway import metrics as gateway
 
 FILE = "metrics.md"
@@ -47,12 +48,19 @@ def _page() -> Iterator[str]:
     yield "## Every process\n"
     yield _table(endpoint.DECLARED)
     yield "`process_*` and `python_*` are those of the Python client library.\n"
-    reasons = {"a worker": metrics.NOT_READY, "the exporter": exporter.NOT_READY, "the gateway": gateway.NOT_READY}
+    reasons = {
+        "a worker": metrics.NOT_READY,
+        "the exporter": exporter.NOT_READY,
+        "the gateway": gateway.NOT_READY,
+        "the reader of Kafka sources": sources.NOT_READY,
+    }
     yield f"Reasons of {'; of '.join(f'{who}: {_names(codes)}' for who, codes in reasons.items())}.\n"
     yield "## Worker\n"
     yield _table(metrics.DECLARED)
     yield "## Gateway\n"
     yield _table(gateway.DECLARED)
+    yield "## Kafka sources\n"
+    yield _table(sources.DECLARED)
     yield "## Exporter\n"
     yield _table(exporter.DECLARED)
     yield f"`query` is one of {_names(query.name for query in QUERIES)}.\n"

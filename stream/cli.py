@@ -39,6 +39,7 @@ for _name, _function in {
     "worker": "worker:worker",
     "exporter": "exporter:exporter",
     "gateway": "gateway:gateway",
+    "sources": "sources:sources",
     "page": "page:page",
     "migrate": "migrate:migrate",
     "roles": "roles:roles",

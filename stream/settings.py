@@ -522,6 +522,11 @@ class Settings(BaseSettings):
         """The workers' consumer group."""
         return f"{self.prefix}sixfold"
 
+    @property
+    def sources_group(self) -> str:
+        """The consumer group of those that read the topics of sources."""
+        return f"{self.prefix}sixfold-sources"
+
     def rules(self) -> "Rules":
         """The part that decides what is counted: its hash stands in every manifest."""
         from stream.rules import Rules

@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from schemas.adapters import Adapter, ConfigurationError, Source, kind_of, open_adapter, parse_source
+from schemas.adapters import Adapter, ConfigurationError, Rows, Source, kind_of, open_adapter, parse_source
+from stream.mapped_rows import MappedRows
+from stream.mapping import MappingError, read_mapping
+from stream.rows import RowMapper
 from stream.settings import Settings
 
 __all__ = ["NamedSource", "read_sources"]
@@ -30,8 +33,17 @@ class NamedSource:
         return kind_of(self.source)
 
     def open(self) -> Adapter:
-        """Make the adapter of its payloads."""
-        return open_adapter(self.source)
+        """Make the adapter of its payloads. Raises ConfigurationError for a mapping that cannot be used."""
+        if not isinstance(self.source, Rows):
+            return open_adapter(self.source)
+        path = self.path.parent / self.source.mapping
+        try:
+            mapping = read_mapping(path)
+            # the source file says whose rows these are, and may raise the revision
+            said = {"source": self.source.source, "revision": self.source.revision or mapping.revision}
+            return MappedRows(RowMapper(mapping.model_copy(update=said), [path.parent]))
+        except MappingError as error:
+            raise ConfigurationError(f"{self.path}: mapping: {error}") from None
 
 
 def read_sources(settings: Settings) -> tuple[NamedSource, ...]:

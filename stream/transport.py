@@ -342,7 +342,26 @@ class Consumer(driver.Consumer):
                 ledger.held = False
         self._changed.set()
 
+    async def committed(self, partitions: Collection[TP]) -> dict[TP, int]:
+        """Where the group's commits say to go on, for `release`; 0 where nothing is committed."""
+        found = await self._thread.call_thread(self._committed_in_thread, list(partitions))
+        return cast("dict[TP, int]", found)
+
+    def lag(self) -> dict[TP, int]:
+        """Records that are in the log and not acked, by released partition, as of the last fetch."""
+        consumer = self._thread._ensure_consumer() if self._ledgers else None
+        ends = {tp: consumer.highwater(tp) for tp in self._ledgers} if consumer else {}
+        return {
+            tp: max(0, end - ledger.expected) + ledger.inflight
+            for tp, ledger in self._ledgers.items()
+            if (end := ends.get(tp)) is not None
+        }
+
     # -- ownership
+
+    async def _committed_in_thread(self, partitions: list[TP]) -> dict[TP, int]:
+        consumer = self._thread._ensure_consumer()
+        return {tp: await consumer.committed(tp) or 0 for tp in partitions}
 
     def _may_release(self, offsets: Mapping[TP, int], epoch: int | None) -> bool:
         return offsets.keys() <= self._owned and epoch in (None, self.epoch)

@@ -26,7 +26,7 @@ from schemas.adapters.adapted import (
     Refusal,
     UnusableTable,
 )
-from schemas.adapters.configuration import ConfigurationError, Source, read_source
+from schemas.adapters.configuration import ConfigurationError, Rows, Source, read_source
 from schemas.adapters.hubspot_export import HubSpotExport
 from schemas.adapters.pipedrive_export import PipedriveExport
 from schemas.adapters.salesforce_export import SalesforceExport
@@ -47,6 +47,7 @@ __all__ = [
     "Format",
     "NotAdaptable",
     "Refusal",
+    "Rows",
     "Source",
     "Table",
     "UnusableTable",
@@ -94,8 +95,8 @@ _KINDS = {
     "segment": _Kind(Segment, SegmentCalls),
     "snowplow": _Kind(Snowplow, SnowplowEvents),
 }
-KINDS: dict[str, type[Source]] = {name: kind.source for name, kind in _KINDS.items()}
-"""The models of source files by `kind`."""
+KINDS: dict[str, type[Source]] = {**{name: kind.source for name, kind in _KINDS.items()}, "rows": Rows}
+"""The models of source files by `kind`. `rows` has no adapter here: who opens it reads its mapping file, too."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def kind_of(source: Source) -> str:
 
 
 def open_adapter(source: Source) -> Adapter:
-    """Make the adapter of a source's payloads."""
+    """Make the adapter of a source's payloads, of any kind but `rows`."""
     return _KINDS[kind_of(source)].adapter(source)
 
 

@@ -54,6 +54,15 @@ Share = Annotated[Decimal, BeforeValidator(_share)]
 Names = dict[str, str]
 
 
+Topic = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]{1,249}$")]
+
+
+class Kafka(Strict):
+    """Topics whose records are payloads of the source; `sixfold sources` reads them."""
+
+    topics: list[Topic] = Field(min_length=1)
+
+
 class Source(Strict):
     """What every source file says."""
 
@@ -64,6 +73,15 @@ class Source(Strict):
     that of the later revision wins."""
     time_zone: Zone = "UTC"
     """Of times without an offset, and of the source's calendar days."""
+    kafka: Kafka | None = None
+    """Where its payloads stand in Kafka, if they do."""
+
+
+class Rows(Source):
+    """Rows of somebody's own tables; which events they become is said by a mapping."""
+
+    mapping: str = Field(min_length=1)
+    """The mapping file, relative to the source file."""
 
 
 class Stage(Strict):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from schemas.adapters import Adapter, open_adapter
+from schemas.adapters import Adapter
 from stream.gateway.signatures import Scheme, scheme_of
 from stream.settings import PREFIX, Settings, SettingsError
 from stream.sources import NamedSource
@@ -79,7 +79,7 @@ def _in_file(settings: Settings, name: str) -> list[str]:
 def endpoints_of(sources: Sequence[NamedSource], secrets: Mapping[str, tuple[bytes, ...]]) -> dict[str, Endpoint]:
     """The endpoints by name of the source."""
     return {
-        source.name: Endpoint(source, open_adapter(source.source), scheme_of(source.kind), secrets[source.name])
+        source.name: Endpoint(source, source.open(), scheme_of(source.kind), secrets[source.name])
         for source in sources
         if source.name in secrets
     }

@@ -71,8 +71,9 @@ _Waiting: TypeAlias = tuple[Sequence[Record], "asyncio.Future[None]"]
 class KafkaSink:
     """The topic of the events, acknowledged by all in-sync replicas. Nothing moves unless `run()` is running."""
 
-    def __init__(self, log: Log, topic: str, partitions: int) -> None:
+    def __init__(self, log: Log, topic: str, partitions: int, patience: float = STALLED_SECONDS) -> None:
         self._log, self._topic, self._partitions = log, topic, partitions
+        self._patience = patience
         self._queue: list[_Waiting] = []
         self._queued = asyncio.Event()
         self._sending_since: float | None = None
@@ -85,15 +86,15 @@ class KafkaSink:
             tasks.create_task(self._watch())
 
     async def accept(self, records: Sequence[Record]) -> None:
-        """Wait for the acknowledgement, `STALLED_SECONDS` at most."""
+        """Wait for the acknowledgement, `patience` seconds at most."""
         since = self._sending_since
-        if since is not None and asyncio.get_running_loop().time() - since > STALLED_SECONDS:
+        if since is not None and asyncio.get_running_loop().time() - since > self._patience:
             raise Unavailable("Kafka does not acknowledge")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append((records, done))
         self._queued.set()
         try:
-            async with asyncio.timeout(STALLED_SECONDS):
+            async with asyncio.timeout(self._patience):
                 await done
         except TimeoutError:
             self._away = "Kafka does not acknowledge"

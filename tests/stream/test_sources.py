@@ -15,6 +15,7 @@ def test_folders_and_files_by_name() -> None:
     found = read_sources(Settings(sources=(str(EXAMPLES),)))
     assert [each.name for each in found] == sorted(path.stem for path in EXAMPLES.glob("*.toml"))
     assert all(each.kind == each.name for each in found)
+    assert all(each.open().adapt(b"{").refusals for each in found)
     one = read_sources(Settings(sources=(str(EXAMPLES / "twilio.toml"),)))
     assert [(each.name, each.kind) for each in one] == [("twilio", "twilio")]
     assert read_sources(Settings()) == ()

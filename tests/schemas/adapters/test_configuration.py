@@ -24,7 +24,8 @@ EXAMPLES = Path(__file__).parents[3] / "deploy" / "examples" / "sources"
 def test_the_examples_are_good(path: Path) -> None:
     source = parse_source(path.read_text("utf-8"), path.name)
     assert kind_of(source) == path.stem
-    open_adapter(source)
+    if kind_of(source) != "rows":  # its mapping is read by stream.sources
+        open_adapter(source)
     assert reference_of(source).refusals == []
 
 
@@ -85,7 +86,7 @@ def test_every_fault_has_its_line() -> None:
 
 
 def test_a_source_about_which_nobody_said_anything() -> None:
-    for kind in KINDS:
+    for kind in set(KINDS) - {"rows"}:
         assert kind_of(default_source(kind)) == kind
         assert default_source(kind).source == kind
 
@@ -95,4 +96,4 @@ def test_a_format_belongs_to_a_kind() -> None:
         open_table("hubspot-csv", default_source("meta"), ["Record ID"])
     with pytest.raises(UnusableTable, match="only HubSpot and Salesforce"):
         open_table("ecb-csv", default_source("ecb"), ["Date", "USD"], close_gaps=True)
-    assert {chosen.kind for chosen in FORMATS.values()} == set(KINDS)
+    assert {chosen.kind for chosen in FORMATS.values()} == set(KINDS) - {"rows"}

@@ -44,6 +44,9 @@ STRANGE = st.one_of(
 )
 
 
+ADAPTED = [kind for kind in KINDS if kind != "rows"]  # those are read by stream.mapped_rows
+
+
 def sound(adapted: Adapted) -> None:
     for event in adapted.events:
         decode(event, None)
@@ -75,14 +78,14 @@ def with_change(value: Any, path: tuple[Any, ...], new: Any) -> Any:
     return changed
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ADAPTED)
 @CASES
 @given(payload=st.one_of(JSON, STRANGE))
 def test_any_decoded_value(kind: str, payload: Any) -> None:
     sound(open_adapter(source(kind)).adapt(payload))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ADAPTED)
 @CASES
 @given(payload=st.binary(max_size=200))
 def test_any_bytes(kind: str, payload: bytes) -> None:
@@ -120,7 +123,7 @@ def test_good_payloads_are_good(kind: str) -> None:
         assert adapted.refusals == []
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ADAPTED)
 def test_deep_nesting(kind: str) -> None:
     depth = 100_000
     deep = b"[" * depth + b"]" * depth

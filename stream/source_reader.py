@@ -1,0 +1,281 @@
+"""Kafka sources: topics that others write (Debezium, Kafka Connect, a provider's connector) become canonical events.
+
+A Faust agent reads the topics that source files name in `[kafka]`, over the batches of `stream.transport`. It hands
+each record to the source's adapter, and writes events and refusals to the topic of the events. Only when all in-sync
+replicas have acknowledged them is the batch acknowledged, so that an offset is never committed before what came of its
+records is safe. What is read again after a crash gives the same events, with the same ids: they are counted once.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+import faust
+from aiokafka.errors import KafkaError
+
+from schemas.adapters import FORMATS, NOTHING_KNOWN, Adapted, Adapter, ConfigurationError, Context, NotAdaptable
+from schemas.adapters.payload import parse
+from sinks.endpoint import Endpoint
+from stream import transport
+from stream.gateway.serving import announce
+from stream.gateway.sink import KafkaSink, Record, Sink, TooLarge, Unavailable, record_of
+from stream.kafka_access import faust_credentials, open_log
+from stream.log import Log, WrongPartitions
+from stream.refused import refused_record
+from stream.settings import Settings
+from stream.source_metrics import NOT_READY, SourceMetrics
+from stream.sources import NamedSource, read_sources
+
+__all__ = ["SourceReader", "SourcesError", "run", "topics_of"]
+
+POLL_RECORDS = 500
+"""Records of one batch: what is adapted and sent together."""
+
+MAX_INFLIGHT = 2_000
+"""Records read and not acknowledged, in all partitions."""
+
+PATIENCE_SECONDS = 60.0
+"""How long a batch may take until Kafka has it; the client itself retries for 40 s."""
+
+RETRY_SECONDS = (0.5, 30.0)
+"""The first pause before a batch is sent again, and the longest."""
+
+_CLOSE_SECONDS = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+class SourcesError(Exception):
+    """Nothing can be read: one line with what to do."""
+
+
+class _Read(NamedTuple):
+    """What came of a batch."""
+
+    records: list[Record]
+    outcomes: Counter[str]
+    events: int
+
+
+def topics_of(settings: Settings, sources: Sequence[NamedSource]) -> dict[str, NamedSource]:
+    """Which source reads a topic. Raises ConfigurationError where two would, and for a topic of Sixfold's own."""
+    found: dict[str, NamedSource] = {}
+    own = {settings.events_topic, settings.documents_topic, settings.dead_letters_topic}
+    for source in sources:
+        for topic in dict.fromkeys(source.source.kafka.topics if source.source.kafka else ()):
+            if topic in own:
+                raise ConfigurationError(f"{source.path}: kafka.topics: {topic} is Sixfold's own: name the source's")
+            if topic in found:
+                raise ConfigurationError(
+                    f"{source.path}: kafka.topics: {topic} is read for {found[topic].path} already: name it in one of "
+                    "the two"
+                )
+            found[topic] = source
+    return found
+
+
+class SourceReader:
+    """The processor behind the agent: adapts a batch, has it acknowledged, then acknowledges the batch."""
+
+    def __init__(self, topics: Mapping[str, NamedSource], sink: Sink, metrics: SourceMetrics) -> None:
+        """Open the adapters. Raises ConfigurationError."""
+        adapters = {source.name: source.open() for source in dict.fromkeys(topics.values())}
+        self._by_topic = {topic: (source, adapters[source.name]) for topic, source in topics.items()}
+        self._sink, self._metrics = sink, metrics
+        self.app: faust.App | None = None
+        self._assigned = False
+        self._releasing: set[asyncio.Task[None]] = set()
+
+    def not_ready(self) -> Mapping[str, str]:
+        """Why nothing is read now."""
+        starting = {} if self._assigned else {"starting": "the consumer group has not given out partitions yet"}
+        return {**self._sink.reasons(), **starting}
+
+    async def assigned(self, epoch: int, partitions: frozenset[transport.TP]) -> None:
+        """Go on where the group's commits say."""
+        task = asyncio.create_task(self._release(epoch, partitions), name="release")
+        self._releasing.add(task)
+        task.add_done_callback(self._releasing.discard)
+
+    async def revoked(self, _partitions: frozenset[transport.TP]) -> None:
+        """Let what was delivered be acknowledged; the transport sets a time for it."""
+        while self._consumer.inflight:  # noqa: ASYNC110 - the agent goes on meanwhile
+            await asyncio.sleep(0.02)
+
+    async def read(self, batch: transport.Batch) -> None:
+        """Acknowledge a batch after Kafka has acknowledged what comes of it; retries until it is no longer ours."""
+        source, adapter = self._by_topic[batch.tp.topic]
+        found = await asyncio.to_thread(_adapt, source, adapter, batch)
+        if not await self._keep(source, batch, found.records):
+            return
+        if not batch.ack():
+            return  # another member reads it again, and counts it
+        self._metrics.events.labels(source.name).inc(found.events)
+        for outcome, records in found.outcomes.items():
+            self._metrics.records.labels(source.name, outcome).inc(records)
+
+    async def _keep(self, source: NamedSource, batch: transport.Batch, records: Sequence[Record]) -> bool:
+        pause, longest = RETRY_SECONDS
+        while not batch.stale:
+            try:
+                if records:
+                    await self._sink.accept(records)
+            except (Unavailable, TooLarge) as error:
+                logger.warning("%s: %s is held up, trying again in %g s: %s", source.name, batch.tp.topic, pause, error)
+                self._metrics.retries.inc()
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, longest)
+            else:
+                return True
+        return False
+
+    @property
+    def _consumer(self) -> transport.Consumer:
+        assert self.app is not None  # noqa: S101 - it calls us
+        return transport.consumer_of(self.app)
+
+    async def _release(self, epoch: int, partitions: frozenset[transport.TP]) -> None:
+        pause, longest = RETRY_SECONDS
+        while self._consumer.epoch == epoch:
+            try:
+                await self._consumer.release(await self._consumer.committed(partitions), epoch=epoch)
+            except KafkaError as error:
+                logger.warning("cannot read where to go on, trying again in %g s: %s", pause, type(error).__name__)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, longest)
+            else:
+                self._assigned = True
+                logger.info("reads %d partitions", len(partitions))
+                return
+
+
+def _adapt(source: NamedSource, adapter: Adapter, batch: transport.Batch) -> _Read:
+    """All records of a batch, in their order."""
+    # Figures that are restated count as of when they were written, unless they say it themselves.
+    restated = source.kind in FORMATS and FORMATS[source.kind].restated
+    records: list[Record] = []
+    outcomes: Counter[str] = Counter()
+    events = 0
+    for record in batch.records:
+        payload = _payload(record.value)
+        if payload is None:
+            outcomes["tombstone"] += 1
+            continue
+        context = Context(as_of=_instant(record.timestamp)) if restated else NOTHING_KNOWN
+        adapted = adapter.adapt(payload, context)
+        records += map(record_of, adapted.events)
+        records += ((None, refused_record(source.name, refusal, context)) for refusal in adapted.refusals)
+        outcomes[_outcome(adapted)] += 1
+        events += len(adapted.events)
+    return _Read(records, outcomes, events)
+
+
+def _payload(value: bytes | None) -> object:
+    """The payload in a record's value, None for a tombstone: Kafka Connect may put it beside its schema."""
+    if value is None or b'"schema"' not in value or b'"payload"' not in value:
+        return value
+    try:
+        document = parse(value)
+    except NotAdaptable:
+        return value  # the adapter says what is wrong
+    if type(document) is not dict or document.keys() != {"schema", "payload"}:
+        return value
+    if not (document["schema"] is None or type(document["schema"]) is dict):
+        return value
+    payload: object = document["payload"]
+    return payload.encode("utf-8", "surrogatepass") if type(payload) is str else payload  # a string holds JSON
+
+
+def _outcome(adapted: Adapted) -> str:
+    return "refused" if adapted.refusals else "adapted" if adapted.events else "passed_over"
+
+
+def _instant(milliseconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000)) + f".{milliseconds % 1000:03d}Z"
+
+
+def _build(settings: Settings, reader: SourceReader, topics: Sequence[str]) -> faust.App:
+    app = reader.app = transport.make_app(
+        settings.sources_group,
+        settings.broker_list,
+        settings.data / "sources" / settings.worker_name,
+        session_timeout=settings.session_timeout,
+        heartbeat_interval=settings.heartbeat_interval,
+        rebalance_timeout=settings.rebalance_timeout,
+        max_poll_records=POLL_RECORDS,
+        broker_credentials=faust_credentials(settings),
+    )
+    channel = transport.install(
+        app, *topics, on_assigned=reader.assigned, on_revoked=reader.revoked, max_inflight=MAX_INFLIGHT
+    )
+
+    @app.agent(channel)
+    async def adapt(batches: faust.StreamT[transport.Batch]) -> None:
+        async for batch in batches:
+            try:
+                await reader.read(batch)
+            except Exception as error:
+                logger.exception("this batch cannot be read: %s", batch.tp)
+                await app.crash(error)
+
+    return app
+
+
+async def run(settings: Settings) -> int:
+    """Read all topics of the source files until told to stop; gives the exit code.
+
+    Raises `SourcesError`, `ConfigurationError`, `LogUnreachable`, `WrongPartitions`, `EndpointError`.
+    """
+    sources = [source for source in read_sources(settings) if source.source.kafka]
+    topics = topics_of(settings, sources)
+    if not topics:
+        raise SourcesError(
+            "nothing to read: no file of SIXFOLD_SOURCES has [kafka] with topics (docs/sources/kafka.md)"
+        )
+    async with open_log(settings) as log:
+        await _check_topics(settings, log, topics)
+        sink = KafkaSink(log, settings.events_topic, settings.partitions, PATIENCE_SECONDS)
+        metrics = SourceMetrics(source.name for source in sources)
+        reader = SourceReader(topics, sink, metrics)
+        app = _build(settings, reader, list(topics))
+        consumer = transport.consumer_of
+        metrics.show(
+            lambda: consumer(app).inflight if app.started else 0,
+            lambda: consumer(app).lag() if app.started else {},
+        )
+        endpoint = Endpoint(metrics.registry, NOT_READY, reader.not_ready)
+        if settings.metrics_port:
+            await endpoint.start(settings.metrics_host, settings.metrics_port, "SIXFOLD_METRICS_PORT")
+            logger.info("metrics: http://%s:%d/metrics", settings.metrics_host, settings.metrics_port)
+        for topic, source in topics.items():
+            logger.info("%s (%s): reads %s", source.name, source.kind, topic)
+        beside = [asyncio.create_task(sink.run()), asyncio.create_task(announce(sources, sink))]
+        try:
+            return await transport.serve(app)
+        finally:
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside, timeout=_CLOSE_SECONDS)
+            await endpoint.stop()
+            with suppress(TimeoutError):  # Kafka may be away, and nothing that was acknowledged waits for it
+                await asyncio.wait_for(log.close(), _CLOSE_SECONDS)
+
+
+async def _check_topics(settings: Settings, log: Log, topics: Mapping[str, NamedSource]) -> None:
+    partitions = await log.partitions(settings.events_topic)
+    if partitions is None:
+        raise SourcesError(
+            f"Kafka at {settings.brokers} has no topic {settings.events_topic}: `sixfold migrate` creates it"
+        )
+    if partitions != settings.partitions:
+        raise WrongPartitions(settings.events_topic, partitions, settings.partitions)
+    missing = [topic for topic in topics if await log.partitions(topic) is None]
+    if missing:
+        raise SourcesError(
+            f"Kafka at {settings.brokers} has no topic {', '.join(missing)}: create it, or correct kafka.topics in "
+            f"{', '.join(dict.fromkeys(str(topics[topic].path) for topic in missing))}"
+        )

@@ -1,0 +1,262 @@
+"""`sixfold sources` over real brokers: what comes of records, and that none is lost or counted twice."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from schemas.adapters import ConfigurationError
+from stream.commands.migrate import migrate_topics
+from stream.log import Log, Outgoing
+from stream.refused import TYPE
+from stream.settings import Settings
+from stream.source_reader import topics_of
+from stream.sources import read_sources
+from tests.kafka.broker import Process, TansuBroker, free_port
+from tests.schemas.adapters.samples import salesforce
+from tests.stream.gateway.serving import records
+
+EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples" / "sources"
+PATIENCE = 120.0
+NOON_MS = 1772366400000
+MANY = 4000
+
+
+def row(number: int, **more: Any) -> dict[str, Any]:
+    times = {"created_at": NOON_MS, "updated_at": NOON_MS + number}
+    return {"id": number, "email": None, "owner_id": "o-1", "utm_source": "google", **times, **more}
+
+
+def change(operation: str, before: Any = None, after: Any = None) -> dict[str, Any]:
+    return {"before": before, "after": after, "op": operation, "source": {"ts_ms": NOON_MS + 9000}}
+
+
+def setting(broker: Process, tmp_path: Path, prefix: str, *files: str) -> Settings:
+    """Settings with source files of these texts, each read from a topic called as its file with the prefix."""
+    folder = tmp_path / "sources"
+    folder.mkdir()
+    (folder / "rows-leads.yaml").write_text((EXAMPLES / "rows-leads.yaml").read_text())
+    for kind in files:
+        text = f'kind = "{kind}"\nsource = "{kind}/test"\n'
+        text += 'mapping = "rows-leads.yaml"\n' if kind == "rows" else ""
+        (folder / f"{kind}.toml").write_text(f'{text}[kafka]\ntopics = ["{prefix}{kind}"]\n')
+    return Settings(
+        brokers=broker.address,
+        prefix=prefix,
+        partitions=4,
+        data=tmp_path / "data",
+        sources=(str(folder),),
+    )
+
+
+def environment(settings: Settings, **more: str) -> dict[str, str]:
+    own = {
+        "BROKERS": settings.brokers,
+        "PREFIX": settings.prefix,
+        "PARTITIONS": str(settings.partitions),
+        "DATA": str(settings.data),
+        "SOURCES": ",".join(settings.sources),
+        "SESSION_TIMEOUT": "6",
+        "HEARTBEAT_INTERVAL": "1",
+        "REBALANCE_TIMEOUT": "6",
+        **more,
+    }
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("SIXFOLD_")}
+    return plain | {f"SIXFOLD_{name}": value for name, value in own.items()}
+
+
+@contextmanager
+def reading(settings: Settings, tmp_path: Path, **more: str) -> Iterator["subprocess.Popen[bytes]"]:
+    with (
+        (tmp_path / "log").open("ab") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "stream.cli", "sources"], env=environment(settings, **more), stderr=log, stdout=log
+        ) as process,
+    ):
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+async def prepare(settings: Settings, **values: list[Any]) -> None:
+    """Create the topics, and write these values to them, with two partitions each."""
+    await migrate_topics(settings)
+    async with await Log.open(settings.broker_list) as log:
+        await log.create_topics({f"{settings.prefix}{kind}": 2 for kind in values})
+        await log.produce(
+            [
+                Outgoing(f"{settings.prefix}{kind}", number % 2, b"k", _bytes(value))
+                for kind, own in values.items()
+                for number, value in enumerate(own)
+            ]
+        )
+
+
+def _bytes(value: Any) -> bytes | None:
+    return value if value is None or isinstance(value, bytes) else json.dumps(value, default=str).encode()
+
+
+async def committed(settings: Settings, topic: str) -> list[int]:
+    client = AIOKafkaConsumer(
+        bootstrap_servers=settings.brokers, group_id=settings.sources_group, enable_auto_commit=False
+    )
+    await client.start()
+    try:
+        return [await client.committed(TopicPartition(topic, partition)) or 0 for partition in range(2)]
+    finally:
+        await client.stop()
+
+
+async def until_committed(settings: Settings, topic: str, at_least: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while sum(await committed(settings, topic)) < at_least:
+        assert time.monotonic() < deadline, "waited in vain"
+        await asyncio.sleep(0.2)
+
+
+async def everything(settings: Settings) -> list[dict[str, Any]]:
+    """All that stands on the topic of the events."""
+    async with await Log.open(settings.broker_list) as log:
+        bounds = await log.bounds(
+            [TopicPartition(settings.events_topic, number) for number in range(settings.partitions)]
+        )
+    return await records(settings, sum(end for _, end in bounds.values()))
+
+
+def stopped(process: "subprocess.Popen[bytes]") -> int:
+    process.send_signal(signal.SIGTERM)
+    return process.wait(PATIENCE)
+
+
+@pytest.mark.parametrize("broker", ["tansu", "kafka"])
+def test_every_form_becomes_events_and_what_is_refused_a_dead_letter(
+    broker: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    settings = setting(request.getfixturevalue(broker), tmp_path, "forms-", "rows", "salesforce")
+    port = free_port()
+    values = [
+        change("u", row(1, owner_id="o-0"), row(1)),
+        {"schema": {"type": "struct"}, "payload": change("c", None, row(2))},
+        {"schema": {"type": "struct"}, "payload": row(3)},
+        row(4),
+        change("d", row(5)),
+        {"schema": {"type": "string"}, "payload": json.dumps(row(7))},
+        {"schema": None, "payload": None},
+        None,
+        b"{ no json",
+        change("u", None, row(6, updated_at="yesterday")),
+    ]
+
+    lead = salesforce("Lead", "00Q5f000005mc66EAA", "UPDATE", Status="Contacted")
+
+    async def work() -> None:
+        await prepare(settings, rows=values, salesforce=[{"schema": {"type": "struct"}, "payload": lead}])
+        with reading(settings, tmp_path, METRICS_PORT=str(port)) as process:
+            await until_committed(settings, f"{settings.prefix}rows", len(values))
+            await until_committed(settings, f"{settings.prefix}salesforce", 1)
+            url = f"http://127.0.0.1:{port}"
+            async with aiohttp.ClientSession() as session:
+                async with session.get(f"{url}/ready") as answer:
+                    assert (answer.status, await answer.json()) == (200, {"ready": True, "reasons": {}})
+                async with session.get(f"{url}/metrics") as answer:
+                    metrics = dict(
+                        line.rsplit(" ", 1) for line in (await answer.text()).splitlines() if line[:1] not in ("", "#")
+                    )
+            for outcome, count in {"adapted": 6, "tombstone": 2, "refused": 2, "passed_over": 0}.items():
+                assert float(metrics[f'sixfold_sources_records_total{{outcome="{outcome}",source="rows"}}']) == count
+            assert float(metrics['sixfold_sources_events_total{source="rows"}']) == 6
+            assert float(metrics[f'sixfold_sources_lag_records{{partition="0",topic="{settings.prefix}rows"}}']) == 0
+            assert stopped(process) == 0
+        found = await everything(settings)
+        rows = sorted(
+            (each["data"]["lead_id"], each["type"], each["data"].get("owner_id"))
+            for each in found
+            if each["source"] == "rows/test"
+        )
+        assert rows == [
+            ("1", "crm.lead.updated", "o-1"),
+            ("2", "crm.lead.updated", "o-1"),
+            ("3", "crm.lead.updated", "o-1"),
+            ("4", "crm.lead.updated", "o-1"),
+            ("5", "crm.lead.deleted", None),
+            ("7", "crm.lead.updated", "o-1"),
+        ]
+        refused = sorted(each["data"]["reason"] for each in found if each["type"] == TYPE)
+        assert len(refused) == 2
+        assert "invalid-json" in refused
+        assert any(each["source"] == "salesforce/test" for each in found)
+
+    asyncio.run(work())
+
+
+def test_killed_in_the_middle_none_is_lost_and_each_has_one_id(tansu: TansuBroker, tmp_path: Path) -> None:
+    settings = setting(tansu, tmp_path, "killed-", "rows")
+    topic = f"{settings.prefix}rows"
+
+    async def work() -> None:
+        await prepare(settings, rows=[change("u", None, row(number)) for number in range(MANY)])
+        for _ in range(2):
+            before = sum(await committed(settings, topic))
+            with reading(settings, tmp_path) as process:
+                await until_committed(settings, topic, before + 1)
+                process.kill()
+                process.wait()
+        with reading(settings, tmp_path) as process:
+            await until_committed(settings, topic, MANY)
+            assert stopped(process) == 0
+        found = await everything(settings)
+        ids: dict[str, set[str]] = {}
+        for each in found:
+            ids.setdefault(each["data"]["lead_id"], set()).add(each["id"])
+        assert sorted(ids, key=int) == [str(number) for number in range(MANY)]
+        assert all(len(own) == 1 for own in ids.values())
+
+    asyncio.run(work())
+
+
+def test_a_missing_topic_is_one_line(tansu: TansuBroker, tmp_path: Path) -> None:
+    settings = setting(tansu, tmp_path, "missing-", "rows")
+    asyncio.run(prepare(settings))
+    ended = subprocess.run(
+        [sys.executable, "-m", "stream.cli", "sources"],
+        env=environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ended.returncode == 2
+    (line,) = ended.stderr.splitlines()
+    assert "has no topic missing-rows: create it, or correct kafka.topics in" in line
+    assert "rows.toml" in line
+
+
+def test_a_topic_of_two_sources_and_one_of_our_own_are_faults(tansu: TansuBroker, tmp_path: Path) -> None:
+    settings = setting(tansu, tmp_path, "two-", "rows")
+    folder = Path(settings.sources[0])
+    (folder / "other.toml").write_text('kind = "segment"\nsource = "s"\n[kafka]\ntopics = ["two-rows"]\n')
+    with pytest.raises(ConfigurationError, match=r"rows\.toml: kafka\.topics: two-rows is read for .*other\.toml"):
+        topics_of(settings, read_sources(settings))
+    (folder / "other.toml").write_text('kind = "segment"\nsource = "s"\n[kafka]\ntopics = ["two-crm.events"]\n')
+    with pytest.raises(ConfigurationError, match=r"two-crm\.events is Sixfold's own"):
+        topics_of(settings, read_sources(settings))
+
+
+def test_a_mapping_that_is_not_there_names_both_files(tansu: TansuBroker, tmp_path: Path) -> None:
+    settings = setting(tansu, tmp_path, "unmapped-", "rows")
+    (Path(settings.sources[0]) / "rows-leads.yaml").unlink()
+    (source,) = read_sources(settings)
+    with pytest.raises(ConfigurationError, match=r"rows\.toml: mapping: .*rows-leads\.yaml: No such file"):
+        source.open()
