@@ -124,3 +124,4 @@ prometheus:
 lock:
 	.venv/bin/uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 pyproject.toml -o requirements.lock
 	.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 -c requirements.lock pyproject.toml -o requirements-base.lock
+	.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 deploy/requirements-build.in -o deploy/requirements-build.lock
