@@ -24,7 +24,7 @@ help:
 	@echo "make alert-demo     from an event to the message, with a real Prometheus and Alertmanager"
 	@echo "make prometheus     install Debian's Prometheus and Alertmanager, where they are missing (needs root)"
 	@echo "make grafana        write the dashboards again (make grafana-schema: what they are checked against; needs npm)"
-	@echo "make lock           resolve the dependencies again"
+	@echo "make lock           resolve the dependencies again, with all extras and without (for the image)"
 
 .venv/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -123,3 +123,5 @@ prometheus:
 
 lock:
 	.venv/bin/uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 pyproject.toml -o requirements.lock
+	.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 -c requirements.lock pyproject.toml -o requirements-base.lock
+	.venv/bin/uv pip compile --universal --generate-hashes --python-version 3.11 deploy/requirements-build.in -o deploy/requirements-build.lock
