@@ -14,7 +14,7 @@ help:
 	@echo "make bench          what the worker costs an event, for 100k, 300k and 1M events"
 	@echo "make chaos          every fault under 200,000 events; writes the table of docs/reliability.md (about an hour)"
 	@echo "make deep           the simulation with 100,000 cases"
-	@echo "make docs-events    write the reference of the events again"
+	@echo "make docs-events    write the reference of the events and the AsyncAPI document again"
 	@echo "make docs-metrics   write the reference of the metrics again"
 	@echo "make docs           build the documentation site into .cache/site, strictly"
 	@echo "make docs-pages     write settings, commands, licences, picture and reports with their example again"
@@ -74,6 +74,7 @@ deep: .venv/.installed
 
 docs-events: .venv/.installed
 	.venv/bin/python -m schemas.export docs
+	.venv/bin/python -m schemas.asyncapi docs
 
 docs-metrics: .venv/.installed
 	.venv/bin/python -m sinks.metrics_docs docs

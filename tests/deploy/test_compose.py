@@ -119,6 +119,7 @@ def test_our_processes_are_hardened_and_their_commands_are_commands(compose: Doc
     assert set(ours) == {"migrate", "worker", "gateway", "exporter", "page"}
     for service in ours.values():
         assert service["read_only"]
+        assert service["tmpfs"][0].startswith("/tmp:")  # noqa: S108 - the container's
         assert service["cap_drop"] == ["ALL"]
         app.parse_args(service["command"], print_error=False, exit_on_error=False)
     assert ours["worker"]["deploy"]["replicas"] == 2

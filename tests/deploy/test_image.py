@@ -101,6 +101,11 @@ def test_labels_and_settings_are_real(stages: list[list[tuple[str, str]]]) -> No
     assert not unknown_variables(given)
 
 
+def test_what_a_worker_writes_is_below_tmp(stages: list[list[tuple[str, str]]]) -> None:
+    assert "SIXFOLD_DATA=/tmp/" in _values(stages[1], "ENV")[0], "stream/app.py makes a folder there"
+    assert not _values(stages[1], "VOLUME")
+
+
 def _probe(stages: list[list[tuple[str, str]]]) -> list[str]:
     words: list[str] = json.loads(_values(stages[1], "HEALTHCHECK")[0].partition("CMD ")[2])
     return [sys.executable, *words[1:]]
