@@ -83,7 +83,8 @@ class SourceReader:
 
     def __init__(self, topics: Mapping[str, NamedSource], sink: Sink, metrics: SourceMetrics) -> None:
         """Open the adapters. Raises ConfigurationError."""
-        adapters = {source.name: source.open() for source in dict.fromkeys(topics.values())}
+        named = {source.name: source for source in topics.values()}
+        adapters = {name: source.open() for name, source in named.items()}
         self._by_topic = {topic: (source, adapters[source.name]) for topic, source in topics.items()}
         self._sink, self._metrics = sink, metrics
         self.app: faust.App | None = None

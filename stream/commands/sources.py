@@ -30,6 +30,8 @@ def sources() -> int:
         stream=sys.stderr,
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    for library in ("aiokafka", "faust", "mode"):
+        logging.getLogger(library).setLevel("WARNING")  # they tell of each of their parts that starts and stops
     try:
         return asyncio.run(run(settings))
     except ConfigurationError as error:

@@ -125,9 +125,9 @@ async def announce(sources: Sequence[NamedSource], sink: Sink) -> None:
 
 
 def log_the_start(settings: Settings, sources: Sequence[NamedSource], served: Sequence[str]) -> None:
-    """One line for each source that has no endpoint, and for what signatures of URLs need."""
+    """One line for each source that neither Kafka brings nor has an endpoint, and for what signatures of URLs need."""
     for source in sources:
-        if source.name not in served:
+        if source.name not in served and source.source.kafka is None:
             logger.warning(
                 "%s: has no endpoint, for it has no secret: set %sWEBHOOK_SECRETS, or put it into a file %s in "
                 "%sWEBHOOK_SECRETS_DIR",

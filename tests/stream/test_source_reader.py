@@ -15,6 +15,8 @@ from typing import Any
 import aiohttp
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from schemas.adapters import ConfigurationError
 from stream.commands.migrate import migrate_topics
@@ -23,9 +25,10 @@ from stream.refused import TYPE
 from stream.settings import Settings
 from stream.source_reader import topics_of
 from stream.sources import read_sources
-from tests.kafka.broker import Process, TansuBroker, free_port
+from tests.kafka.broker import KafkaBroker, Process, TansuBroker, free_port
 from tests.schemas.adapters.samples import salesforce
 from tests.stream.gateway.serving import records
+from tests.stream.test_refused import folded
 
 EXAMPLES = Path(__file__).parents[2] / "deploy" / "examples" / "sources"
 PATIENCE = 120.0
@@ -119,20 +122,26 @@ async def committed(settings: Settings, topic: str) -> list[int]:
         await client.stop()
 
 
-async def until_committed(settings: Settings, topic: str, at_least: int) -> None:
+async def until_committed(process: "subprocess.Popen[bytes]", settings: Settings, topic: str, at_least: int) -> None:
     deadline = time.monotonic() + PATIENCE
     while sum(await committed(settings, topic)) < at_least:
+        assert process.poll() is None, "it has ended"
         assert time.monotonic() < deadline, "waited in vain"
         await asyncio.sleep(0.2)
 
 
-async def everything(settings: Settings) -> list[dict[str, Any]]:
-    """All that stands on the topic of the events."""
+async def written(settings: Settings) -> int:
+    """How many records stand on the topic of the events."""
     async with await Log.open(settings.broker_list) as log:
         bounds = await log.bounds(
             [TopicPartition(settings.events_topic, number) for number in range(settings.partitions)]
         )
-    return await records(settings, sum(end for _, end in bounds.values()))
+    return sum(end for _, end in bounds.values())
+
+
+async def everything(settings: Settings) -> list[dict[str, Any]]:
+    """All that stands on the topic of the events."""
+    return await records(settings, await written(settings))
 
 
 def stopped(process: "subprocess.Popen[bytes]") -> int:
@@ -164,8 +173,8 @@ def test_every_form_becomes_events_and_what_is_refused_a_dead_letter(
     async def work() -> None:
         await prepare(settings, rows=values, salesforce=[{"schema": {"type": "struct"}, "payload": lead}])
         with reading(settings, tmp_path, METRICS_PORT=str(port)) as process:
-            await until_committed(settings, f"{settings.prefix}rows", len(values))
-            await until_committed(settings, f"{settings.prefix}salesforce", 1)
+            await until_committed(process, settings, f"{settings.prefix}rows", len(values))
+            await until_committed(process, settings, f"{settings.prefix}salesforce", 1)
             url = f"http://127.0.0.1:{port}"
             async with aiohttp.ClientSession() as session:
                 async with session.get(f"{url}/ready") as answer:
@@ -201,29 +210,86 @@ def test_every_form_becomes_events_and_what_is_refused_a_dead_letter(
     asyncio.run(work())
 
 
-def test_killed_in_the_middle_none_is_lost_and_each_has_one_id(tansu: TansuBroker, tmp_path: Path) -> None:
+def test_killed_in_the_middle_each_is_counted_once(tansu: TansuBroker, tmp_path: Path) -> None:
     settings = setting(tansu, tmp_path, "killed-", "rows")
     topic = f"{settings.prefix}rows"
 
     async def work() -> None:
-        await prepare(settings, rows=[change("u", None, row(number)) for number in range(MANY)])
-        for _ in range(2):
-            before = sum(await committed(settings, topic))
+        for part in range(2):
+            numbers = range(part * MANY // 2, (part + 1) * MANY // 2)
+            await prepare(settings, rows=[change("u", None, row(number)) for number in numbers])
+            before = await written(settings)
             with reading(settings, tmp_path) as process:
-                await until_committed(settings, topic, before + 1)
+                deadline = time.monotonic() + PATIENCE
+                while await written(settings) == before:
+                    assert process.poll() is None, "it has ended"
+                    assert time.monotonic() < deadline, "waited in vain"
                 process.kill()
                 process.wait()
         with reading(settings, tmp_path) as process:
-            await until_committed(settings, topic, MANY)
+            await until_committed(process, settings, topic, MANY)
             assert stopped(process) == 0
         found = await everything(settings)
-        ids: dict[str, set[str]] = {}
-        for each in found:
-            ids.setdefault(each["data"]["lead_id"], set()).add(each["id"])
-        assert sorted(ids, key=int) == [str(number) for number in range(MANY)]
-        assert all(len(own) == 1 for own in ids.values())
+        assert {int(each["data"]["lead_id"]) for each in found} == set(range(MANY))
+        effects = folded(*(json.dumps(each).encode() for each in found))
+        assert len(effects.nodes["nodes"]) == MANY
+        assert len({each["id"] for each in found}) == MANY
 
     asyncio.run(work())
+
+
+def test_no_offset_is_committed_before_kafka_has_the_events(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """Kafka refuses the events from the middle of the stream on; killed there, the reader has not passed them."""
+    settings = setting(kafka, tmp_path, "refusing-", "rows")
+    topic, port = f"{settings.prefix}rows", free_port()
+    numbers = range(MANY)
+    half = MANY // 2
+
+    async def write(some: range) -> None:
+        await prepare(settings, rows=[change("u", None, row(number)) for number in some])
+
+    async def work() -> None:
+        await write(numbers[:half])
+        with reading(settings, tmp_path, METRICS_PORT=str(port)) as process:
+            await until_committed(process, settings, topic, half)
+            await largest_event(settings, 10)
+            await write(numbers[half:])
+            await until_retried(process, port)
+            await asyncio.sleep(3)  # some commit intervals
+            process.kill()
+            process.wait()
+        assert sum(await committed(settings, topic)) == half
+        await largest_event(settings, 1 << 20)
+        with reading(settings, tmp_path) as process:
+            await until_committed(process, settings, topic, MANY)
+            assert stopped(process) == 0
+        found = await everything(settings)
+        assert sorted({int(each["data"]["lead_id"]) for each in found}) == list(numbers)
+        assert len({each["id"] for each in found}) == MANY
+
+    asyncio.run(work())
+
+
+async def largest_event(settings: Settings, size: int) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.brokers)
+    await admin.start()
+    try:
+        named = ConfigResource(ConfigResourceType.TOPIC, settings.events_topic, {"max.message.bytes": str(size)})
+        await admin.alter_configs([named])
+    finally:
+        await admin.close()
+
+
+async def until_retried(process: "subprocess.Popen[bytes]", port: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    async with aiohttp.ClientSession() as session:
+        while True:
+            async with session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+                if "\nsixfold_sources_retries_total 0.0\n" not in await answer.text():
+                    return
+            assert process.poll() is None, "it has ended"
+            assert time.monotonic() < deadline, "waited in vain"
+            await asyncio.sleep(0.2)
 
 
 def test_a_missing_topic_is_one_line(tansu: TansuBroker, tmp_path: Path) -> None:
