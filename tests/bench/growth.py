@@ -44,7 +44,7 @@ def events(leads: int) -> Iterator[bytes]:
         utm = {"source": "google", "medium": "cpc", "campaign": campaign}
         yield _event("crm.lead.created", at, lead_id=lead, stage="Lead", owner_id=rep, utm=utm)
         yield _event("crm.touch.recorded", at + timedelta(hours=2), lead_id=lead, touch_id="1", utm=utm)
-        call = {"call_id": lead, "rep_id": rep, "lead_id": lead, "direction": "outbound", "status": "completed"}
+        call = {"call_id": lead, "rep_id": rep, "lead_id": lead, "direction": "outbound", "status": "answered"}
         yield _event("crm.call.logged", at + timedelta(hours=9), talk_seconds=95, **call)
         deal = {"opportunity_id": lead, "lead_id": lead, "amount": "1200.50", "currency": "USD", "owner_id": rep}
         yield _event("crm.opportunity.created", at + timedelta(hours=9), stage="Qualified", **deal)
@@ -86,6 +86,8 @@ def _measure(leads: int, deployment: Deployment) -> tuple[dict[str, Any], dict[s
                 time.sleep(0.2)
     deployment.send(chunk)
     deployment.wait(PATIENCE)
+    refused = client.query("SELECT message FROM dead_letters LIMIT 1").result_rows
+    assert not refused, refused
     found: dict[str, Any] = {"leads": leads, "entities": 4 * leads}
     found["seconds to count them"] = time.monotonic() - began
     found["CPU us an event"] = (cpu_seconds(worker.pid) - cpu) / (4 * leads) * 1e6
