@@ -13,7 +13,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from deploy.embedded.company import records
-from schemas import Reason
+from schemas import REASONS
 from sinks.kpi import QUERIES
 from sinks.migrate import ViewSettings, migrate
 from stream.rules import Rules
@@ -354,7 +354,7 @@ def trust(figures: Figures) -> None:
         figures.series[labelled("kpi_quality_failing", check=check)] = failing
         if share is not None:
             figures.series[labelled("kpi_quality_failing_ratio", check=check)] = share
-    for reason in Reason:
+    for reason in REASONS:
         ((count,),) = figures.rows(
             f"SELECT count() FROM dead_letter_list WHERE state = 'open' AND reason = '{reason}'"
             " AND received_at > now() - 86400"
