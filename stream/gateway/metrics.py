@@ -1,11 +1,13 @@
 """What the gateway tells about itself. Labels are kinds, names of source files and event types: all bounded."""
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import get_args
 
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from sinks.metric import SECONDS, Metric, new_registry
+from stream.gateway.signatures import Fault
 
 REQUESTS = Metric(
     "sixfold_gateway_requests_total",
@@ -24,7 +26,7 @@ BODY_BYTES = Metric("sixfold_gateway_body_bytes_total", "counter", "bytes of bod
 SIGNATURES = Metric(
     "sixfold_gateway_refused_signatures_total",
     "counter",
-    "requests whose signature was missing, wrong or old, by source",
+    "requests whose signature was missing, wrong, old or replayed, by source",
     ("source", "fault"),
 )
 PAYLOADS = Metric(
@@ -91,7 +93,7 @@ class GatewayMetrics:
         for name, kind in endpoints.items():
             self.requests.labels(kind, "accepted")
             self.payloads.labels(name)
-            for fault in ("missing", "wrong", "old"):
+            for fault in get_args(Fault):
                 self.signatures.labels(name, fault)
 
     def answered(self, endpoint: str, status: int, seconds: float) -> None:

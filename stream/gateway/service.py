@@ -2,7 +2,8 @@
 
 `POST /webhooks/KIND/NAME` takes what a provider sends, if its signature is right: the adapter of the source makes
 events of it, and what it refuses is kept as a dead letter. `POST /events` takes events, with
-`Authorization: Bearer KEY`. Both answer 200 once the sink has everything safe; sending a thing again is counted once.
+`Authorization: Bearer KEY`. Both answer 200 once the sink has everything safe; sending a thing again is counted once,
+and the very same signed request is refused (`replays.py`).
 `/seal` (only where the sink is a journal) closes its current segment, so that what was erased leaves the disk soon.
 `/openapi.json` and `/docs` say all this to programs and people; `/live` and `/ready` need no key.
 
@@ -20,12 +21,14 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from schemas import EVENT_TYPES
 from schemas.adapters import Adapted, Context
 from stream.gateway import metrics, page
 from stream.gateway.cloud_events import MEDIA_TYPES, BodyError, events_of
 from stream.gateway.endpoints import Endpoint
 from stream.gateway.limits import Bounds, InFlight, Rates, client_address, read_body
 from stream.gateway.openapi import document
+from stream.gateway.replays import Replays
 from stream.gateway.signatures import Request, SignatureError
 from stream.gateway.sink import Record, Sink, TooLarge, Unavailable, record_of
 from stream.refused import refused_record
@@ -84,7 +87,7 @@ class Service:
         self.public_url = public_url
         self._status, self._seal_journal, self._clock = status, seal, clock
         self._proxies = proxies
-        self._rates = Rates(bounds)
+        self._rates, self._replays = Rates(bounds), Replays()
         self._in_flight = {name: InFlight(bounds.in_flight_bytes) for name in ("webhooks", "events")}
         self._said: dict[tuple[str, str], float] = {}
         self.metrics = metrics.GatewayMetrics()
@@ -150,25 +153,25 @@ class Service:
         with self._in_flight["webhooks"].share() as share:
             body = await read_body(request, self._bounds.webhook_bytes, self._bounds.webhook_seconds, share)
             self.metrics.body_bytes.labels(endpoint.kind).inc(len(body))
-            signed_at = self._verify(endpoint, request, body)
-            await self._rates.hit("source", endpoint.name)
-            context = _context(endpoint, request, signed_at)
-            if len(body) > INLINE_BYTES:
-                adapted, records = await asyncio.to_thread(_adapt, endpoint, body, context)
-            else:
-                adapted, records = _adapt(endpoint, body, context)
-            positions = await self._keep(records)
-        return self._accepted(endpoint, adapted, positions)
+            now = self._clock()
+            signed = Request(request.method, self.public_url + request.raw_path, request.headers, body)
+            try:
+                signed_at = endpoint.scheme.verify(signed, endpoint.secrets, now)
+                with self._replays.once(endpoint.name, signed_at, body, now):
+                    await self._rates.hit("source", endpoint.name)
+                    return await self._take(endpoint, body, _context(endpoint, request, signed_at))
+            except SignatureError as error:
+                self.metrics.signatures.labels(endpoint.name, error.fault).inc()
+                self._say(endpoint.name, error.fault, f"refused: {error}")
+                headers = {"WWW-Authenticate": f'Basic realm="{endpoint.name}"'} if endpoint.kind == "pipedrive" else {}
+                raise web.HTTPUnauthorized(text=str(error), headers=headers) from None
 
-    def _verify(self, endpoint: Endpoint, request: web.Request, body: bytes) -> float | None:
-        signed = Request(request.method, self.public_url + request.raw_path, request.headers, body)
-        try:
-            return endpoint.scheme.verify(signed, endpoint.secrets, self._clock())
-        except SignatureError as error:
-            self.metrics.signatures.labels(endpoint.name, error.fault).inc()
-            self._say(endpoint.name, error.fault, f"refused: {error}")
-            headers = {"WWW-Authenticate": f'Basic realm="{endpoint.name}"'} if endpoint.kind == "pipedrive" else {}
-            raise web.HTTPUnauthorized(text=str(error), headers=headers) from None
+    async def _take(self, endpoint: Endpoint, body: bytes, context: Context) -> web.Response:
+        if len(body) > INLINE_BYTES:
+            adapted, records = await asyncio.to_thread(_adapt, endpoint, body, context)
+        else:
+            adapted, records = _adapt(endpoint, body, context)
+        return self._accepted(endpoint, adapted, await self._keep(records))
 
     def _accepted(self, endpoint: Endpoint, adapted: Adapted, positions: tuple[int, int] | None) -> web.Response:
         passed_over = adapted.passed_over.total()
@@ -287,8 +290,6 @@ def _context(endpoint: Endpoint, request: web.Request, signed_at: float | None) 
 
 
 def _by_type(events: Sequence[bytes]) -> Mapping[str, int]:
-    from schemas import EVENT_TYPES
-
     counts: dict[str, int] = {}
     for event in events:
         name = ""

@@ -14,8 +14,9 @@ Sources: HubSpot, "Validating requests"; Twilio, "Security" and its own librarie
 Segment, "Webhooks destination: authenticating requests".
 
 What holds for all of them: every secret in force is tried, in constant time; a header that comes twice is refused;
-a timestamp further than `WINDOW_SECONDS` from now is refused, before or after. A request that is sent again within
-the window passes, and does no harm: its events have the same ids and are counted once.
+a timestamp further than `WINDOW_SECONDS` from now is refused, before or after. Within the window `replays.py` refuses
+copies of what was taken. Where no time is signed a copy cannot be told from a provider's retry: it passes, and does no
+harm, for its events have the same ids and are counted once.
 
 HubSpot sends an older signature beside v3. Where there is a v3 header only that one counts, so that nobody gets an old
 body past its timestamp by spoiling v3. Taking the header away needs a right v1 or v2 signature, which without the
@@ -34,12 +35,21 @@ from urllib.parse import parse_qs, parse_qsl, urlsplit, urlunsplit
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-__all__ = ["SCHEMES", "WINDOW_SECONDS", "Request", "Scheme", "SignatureError", "generic_signature", "scheme_of"]
+__all__ = [
+    "SCHEMES",
+    "WINDOW_SECONDS",
+    "Fault",
+    "Request",
+    "Scheme",
+    "SignatureError",
+    "generic_signature",
+    "scheme_of",
+]
 
 WINDOW_SECONDS = 300
 MAX_PARAMETERS = 500
 
-Fault = Literal["missing", "wrong", "old"]
+Fault = Literal["missing", "wrong", "old", "replayed"]
 Secrets = Sequence[bytes]
 
 
