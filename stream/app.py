@@ -20,11 +20,12 @@ from sinks.client import ClickHouseUnusable, connect
 from sinks.endpoint import Endpoint, EndpointError
 from sinks.metrics import NOT_READY, WorkerMetrics
 from stream import transport
-from stream.commands.migrate import check_tables, check_topics, migrate_tables, migrate_topics
+from stream.commands.migrate import check_tables, check_topics, migrate_tables
 from stream.kafka_access import faust_credentials, open_log
 from stream.log import Log, LogUnreachable
 from stream.settings import Settings
 from stream.shard import Topics
+from stream.topics import migrate_topics
 from stream.worker import Worker
 
 logger = logging.getLogger(__name__)

@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
-from stream.commands.migrate import topic_configs, topics_of
 from stream.settings import Settings
+from stream.topics import topic_configs, topics_of
 
 
 class Access(NamedTuple):

@@ -323,7 +323,7 @@ class Stack:
             return False
 
     async def _create_topics(self) -> None:
-        from stream.commands.migrate import migrate_topics
+        from stream.topics import migrate_topics
 
         await migrate_topics(self.settings)
 

@@ -76,8 +76,9 @@ def _empty_stack(settings: Settings) -> list[str]:
 
 
 async def _reset(settings: Settings) -> list[str]:
-    from stream.commands.migrate import migrate_tables, migrate_topics
+    from stream.commands.migrate import migrate_tables
     from stream.kafka_access import open_log
+    from stream.topics import migrate_topics
 
     async with open_log(settings) as log:
         await _refuse_while_workers_run(settings)

@@ -2,10 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from stream.commands.migrate import topic_configs, topics_of
 from stream.doctor.finding import Finding, fine, problem, unknown, warning
 from stream.log import Log
 from stream.settings import Settings
+from stream.topics import topic_configs, topics_of
 
 _FOR_EVER = -1
 _DAY_MS = 86_400_000

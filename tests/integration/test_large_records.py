@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stream.commands.migrate import MESSAGE_BYTES
+from stream.topics import MESSAGE_BYTES
 from tests.clickhouse import ClickHouseServer
 from tests.integration.deployment import Deployment, assert_right
 from tests.kafka.broker import KafkaBroker

@@ -14,9 +14,9 @@ from sinks.endpoint import Endpoint
 from sinks.exporter import MOST_SERIES, NOT_READY, Exporter
 from sinks.kpi import QUERIES
 from sinks.migrate import ViewSettings, migrate
-from stream.commands.migrate import migrate_topics
 from stream.exporting import exporting
 from stream.settings import Settings
+from stream.topics import migrate_topics
 from tests.clickhouse import ClickHouseServer, engine
 from tests.kafka.broker import TansuBroker, free_port
 from tests.sinks.node_rows import call, insert, key, node

@@ -20,9 +20,9 @@ from clickhouse_connect.driver.client import Client
 from deploy.embedded.datadir import Lock
 from sinks.migrate import ViewSettings, migrate
 from stream.cli import main
-from stream.commands.migrate import migrate_topics
 from stream.log import TP, Log, Outgoing
 from stream.settings import Settings
+from stream.topics import migrate_topics
 from tests.clickhouse import ClickHouseServer
 from tests.kafka.broker import KafkaBroker, TansuBroker, free_port
 

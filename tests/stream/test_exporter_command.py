@@ -14,8 +14,8 @@ from pathlib import Path
 
 from clickhouse_connect.driver.client import Client
 
-from stream.commands.migrate import migrate_topics
 from stream.settings import Settings
+from stream.topics import migrate_topics
 from tests.clickhouse import ClickHouseServer
 from tests.kafka.broker import TansuBroker, free_port
 

@@ -19,12 +19,12 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from schemas.adapters import ConfigurationError
-from stream.commands.migrate import migrate_topics
 from stream.log import Log, Outgoing
 from stream.refused import TYPE
 from stream.settings import Settings
 from stream.source_reader import topics_of
 from stream.sources import read_sources
+from stream.topics import migrate_topics
 from tests.kafka.broker import KafkaBroker, Process, TansuBroker, free_port
 from tests.schemas.adapters.samples import salesforce
 from tests.stream.gateway.serving import records

@@ -15,11 +15,11 @@ from typing import Any
 import aiohttp
 from aiokafka import AIOKafkaConsumer
 
-from stream.commands.migrate import migrate_topics
 from stream.gateway.limits import Bounds
 from stream.gateway.running import Gateway, running
 from stream.gateway.signatures import generic_signature
 from stream.settings import Settings
+from stream.topics import migrate_topics
 from tests.kafka.broker import Process
 
 EXAMPLES = Path(__file__).parents[3] / "deploy" / "examples" / "sources"
