@@ -21,6 +21,7 @@ from sinks.endpoint import Endpoint, EndpointError
 from sinks.metrics import NOT_READY, WorkerMetrics
 from stream import transport
 from stream.commands.migrate import check_tables, check_topics, migrate_tables
+from stream.commands.output import log_to_stderr
 from stream.kafka_access import faust_credentials, open_log
 from stream.log import Log, LogUnreachable
 from stream.settings import Settings
@@ -143,12 +144,7 @@ async def _refuse_old_rules(settings: Settings) -> None:
 
 def run(settings: Settings) -> int:
     """`sixfold worker`: 0 after an orderly stop, 1 after a crash, 2 when a service or a setting is not usable."""
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    logging.getLogger("aiokafka").setLevel("ERROR")
+    log_to_stderr(settings.log_level, aiokafka="ERROR")
     # almost nothing here is cyclic, and most of it lives long: look rarely
     gc.set_threshold(100_000, 20, 50)
     _return_memory()

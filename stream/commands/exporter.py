@@ -1,11 +1,11 @@
 """`sixfold exporter`."""
 
 import asyncio
-import logging
 import signal
 import sys
 
 from stream.commands.exits import NEGATIVE, OK, CommandError
+from stream.commands.output import log_to_stderr
 from stream.settings import Settings
 
 PORT = 9660
@@ -32,12 +32,7 @@ def exporter(*, port: int | None = None) -> int:
     warn_of_unknown_variables()
     settings = Settings()
     connect(settings).close()  # a wrong address or password is said at once
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    logging.getLogger("aiokafka").setLevel("ERROR")
+    log_to_stderr(settings.log_level, aiokafka="ERROR")
     wished = settings.exporter_port if port is None else port
     return asyncio.run(_run(settings, PORT if wished is None else wished))
 

@@ -2,12 +2,11 @@
 
 import asyncio
 import json
-import logging
 import signal
 import sys
 
 from stream.commands.exits import NEGATIVE, OK, CommandError
-from stream.commands.output import AsJson
+from stream.commands.output import AsJson, log_to_stderr
 from stream.settings import Settings
 
 
@@ -33,12 +32,7 @@ def gateway(*, port: int | None = None, as_json: AsJson = False) -> int:
 
     warn_of_unknown_variables()
     settings = Settings()
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    logging.getLogger("aiokafka").setLevel("CRITICAL")  # the gateway says itself when Kafka is away
+    log_to_stderr(settings.log_level, aiokafka="CRITICAL")  # the gateway says itself when Kafka is away
     return asyncio.run(_run(settings, settings.gateway_port if port is None else port, as_json=as_json))
 
 

@@ -1,6 +1,7 @@
 """How results are shown: a table for people, JSON or CSV for programs."""
 
 import csv
+import logging
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,14 @@ class Rows(NamedTuple):
     columns: Sequence[str]
     types: Sequence[str]
     rows: Sequence[Sequence[Any]]
+
+
+def log_to_stderr(level: str, **libraries: str) -> None:
+    """Log from this level on to stderr; of the libraries named, from theirs on."""
+    shown = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=level.upper(), stream=sys.stderr, format=shown)
+    for name, own in libraries.items():
+        logging.getLogger(name).setLevel(own)
 
 
 def stdout() -> Console:

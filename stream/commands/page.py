@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import logging
 import signal
 import sys
 import webbrowser
@@ -11,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from stream.commands.exits import OK, CommandError
-from stream.commands.output import AsJson
+from stream.commands.output import AsJson, log_to_stderr
 from stream.settings import Settings
 
 
@@ -44,13 +43,8 @@ def page(
     warn_of_unknown_variables()
     settings = Settings()
     connect(settings, reader=True).close()  # a wrong address or password is said at once
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    for name in ("urllib3", "clickhouse_connect"):  # the page says itself when ClickHouse is away
-        logging.getLogger(name).setLevel("CRITICAL")
+    # the page says itself when ClickHouse is away
+    log_to_stderr(settings.log_level, urllib3="CRITICAL", clickhouse_connect="CRITICAL")
     return asyncio.run(_run(settings, settings.page_port if port is None else port, open_=open_, as_json=as_json))
 
 

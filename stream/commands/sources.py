@@ -1,10 +1,9 @@
 """`sixfold sources`."""
 
 import asyncio
-import logging
-import sys
 
 from stream.commands.exits import CommandError
+from stream.commands.output import log_to_stderr
 from stream.settings import Settings
 
 
@@ -25,13 +24,8 @@ def sources() -> int:
 
     warn_of_unknown_variables()
     settings = Settings()
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    for library in ("aiokafka", "faust", "mode"):
-        logging.getLogger(library).setLevel("WARNING")  # they tell of each of their parts that starts and stops
+    # they tell of each of their parts that starts and stops
+    log_to_stderr(settings.log_level, aiokafka="WARNING", faust="WARNING", mode="WARNING")
     try:
         return asyncio.run(run(settings))
     except ConfigurationError as error:
