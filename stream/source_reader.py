@@ -89,12 +89,14 @@ class SourceReader:
         self._sink, self._metrics = sink, metrics
         self.app: faust.App | None = None
         self._assigned = False
+        self._held_up: dict[transport.TP, str] = {}
         self._releasing: set[asyncio.Task[None]] = set()
 
     def not_ready(self) -> Mapping[str, str]:
         """Why nothing is read now."""
         starting = {} if self._assigned else {"starting": "the consumer group has not given out partitions yet"}
-        return {**self._sink.reasons(), **starting}
+        held_up = {"kafka": "; ".join(self._held_up.values())} if self._held_up else {}
+        return {**held_up, **self._sink.reasons(), **starting}
 
     async def assigned(self, epoch: int, partitions: frozenset[transport.TP]) -> None:
         """Go on where the group's commits say."""
@@ -121,18 +123,22 @@ class SourceReader:
 
     async def _keep(self, source: NamedSource, batch: transport.Batch, records: Sequence[Record]) -> bool:
         pause, longest = RETRY_SECONDS
-        while not batch.stale:
-            try:
-                if records:
-                    await self._sink.accept(records)
-            except (Unavailable, TooLarge) as error:
-                logger.warning("%s: %s is held up, trying again in %g s: %s", source.name, batch.tp.topic, pause, error)
-                self._metrics.retries.inc()
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, longest)
-            else:
-                return True
-        return False
+        try:
+            while not batch.stale:
+                try:
+                    if records:
+                        await self._sink.accept(records)
+                except (Unavailable, TooLarge) as error:
+                    self._held_up[batch.tp] = f"{source.name}: {batch.tp.topic} is held up: {error}"
+                    logger.warning("%s; trying again in %g s", self._held_up[batch.tp], pause)
+                    self._metrics.retries.inc()
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, longest)
+                else:
+                    return True
+            return False
+        finally:
+            self._held_up.pop(batch.tp, None)
 
     @property
     def _consumer(self) -> transport.Consumer:

@@ -238,6 +238,58 @@ def test_killed_in_the_middle_each_is_counted_once(tansu: TansuBroker, tmp_path:
     asyncio.run(work())
 
 
+def test_two_share_the_partitions_through_a_kill_and_a_broker_that_goes_and_comes(tmp_path: Path) -> None:
+    (tmp_path / "kafka").mkdir()
+    with KafkaBroker(tmp_path / "kafka") as broker:
+        settings = setting(broker, tmp_path, "shared-", "rows")
+        topic, ports = f"{settings.prefix}rows", [free_port(), free_port()]
+
+        async def write(some: range) -> None:
+            await prepare(settings, rows=[change("u", None, row(number)) for number in some])
+
+        async def until_both_read() -> None:
+            deadline = time.monotonic() + PATIENCE
+            while [await partitions_of(port) for port in ports] != [1, 1]:
+                assert time.monotonic() < deadline, "waited in vain"
+                await asyncio.sleep(0.2)
+
+        async def work() -> None:
+            third = MANY // 3
+            await write(range(third))
+            with (
+                reading(settings, tmp_path, METRICS_PORT=str(ports[0]), WORKER_NAME="one") as one,
+                reading(settings, tmp_path, METRICS_PORT=str(ports[1]), WORKER_NAME="two") as two,
+            ):
+                await until_both_read()
+                await write(range(third, 2 * third))
+                one.kill()
+                await until_committed(two, settings, topic, 2 * third)
+                await write(range(2 * third, MANY))
+                await asyncio.to_thread(broker.kill)
+                await asyncio.sleep(5)
+                assert two.poll() is None
+                await asyncio.to_thread(broker.start)
+                await until_committed(two, settings, topic, MANY)
+                assert stopped(two) == 0
+            found = await everything(settings)
+            assert {int(each["data"]["lead_id"]) for each in found} == set(range(MANY))
+            assert len({each["id"] for each in found}) == MANY
+
+        asyncio.run(work())
+
+
+async def partitions_of(port: int) -> int:
+    """Of how many partitions a reader tells the lag: those that it has."""
+    try:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{port}/metrics") as answer,
+        ):
+            return (await answer.text()).count("\nsixfold_sources_lag_records{")
+    except aiohttp.ClientError:
+        return 0
+
+
 def test_no_offset_is_committed_before_kafka_has_the_events(kafka: KafkaBroker, tmp_path: Path) -> None:
     """Kafka refuses the events from the middle of the stream on; killed there, the reader has not passed them."""
     settings = setting(kafka, tmp_path, "refusing-", "rows")
@@ -256,6 +308,9 @@ def test_no_offset_is_committed_before_kafka_has_the_events(kafka: KafkaBroker, 
             await write(numbers[half:])
             await until_retried(process, port)
             await asyncio.sleep(3)  # some commit intervals
+            status, answer = await readiness(port)
+            assert status == 503
+            assert "is held up: a record is larger than the topic" in answer["reasons"]["kafka"]
             process.kill()
             process.wait()
         assert sum(await committed(settings, topic)) == half
@@ -278,6 +333,14 @@ async def largest_event(settings: Settings, size: int) -> None:
         await admin.alter_configs([named])
     finally:
         await admin.close()
+
+
+async def readiness(port: int) -> tuple[int, dict[str, Any]]:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}/ready") as answer,
+    ):
+        return answer.status, await answer.json()
 
 
 async def until_retried(process: "subprocess.Popen[bytes]", port: int) -> None:
