@@ -62,7 +62,9 @@ def memory_bytes(pid: int, what: str) -> int:
     raise RuntimeError(f"no {what} of {pid}")
 
 
-def measure(size: int) -> dict[str, Any]:
+@contextmanager
+def deployed() -> Iterator[Deployment]:
+    """An empty deployment on a broker and an engine of its own."""
     with tempfile.TemporaryDirectory(prefix="sixfold-bench-") as folder:
         directory = Path(folder)
         for name in ("broker", "clickhouse"):
@@ -72,44 +74,56 @@ def measure(size: int) -> dict[str, Any]:
             clickhouse(directory / "clickhouse") as server,
             Deployment(broker, server, directory / "deployment") as deployment,
         ):
-            worker = deployment.start()
-            while len(deployment.client(deployment.name).query("SELECT shard FROM base_generations").result_rows) < 8:
-                time.sleep(0.2)
-            cpu, memory = cpu_seconds(worker.pid), memory_bytes(worker.pid, "VmRSS")
-            began, chunk = time.monotonic(), []
-            for value in lines(5, END, size):
-                chunk.append(value)
-                if len(chunk) == SEND:
-                    deployment.send(chunk)
-                    chunk.clear()
-            deployment.send(chunk)
-            sent = time.monotonic()
-            deployment.wait(3_600)
-            done = time.monotonic()
-            cpu = cpu_seconds(worker.pid) - cpu
-            peak = memory_bytes(worker.pid, "VmHWM")
-            rows = deployment.client(deployment.name).query("SELECT count() FROM nodes FINAL").result_rows
-            nodes = int(rows[0][0])
-            loop = subprocess.run(
-                [sys.executable, "-m", "tests.bench.loop", broker.address, deployment.settings.events_topic, str(size)],
-                capture_output=True,
-                text=True,
-                check=True,
-                timeout=600,
-            )
-            by_hand = json.loads(loop.stdout)["cpu_us_per_event"]
-            return {
-                "events": size,
-                "cpu_us_per_event": cpu / size * 1e6,
-                "loop_cpu_us_per_event": by_hand,
-                "ratio": cpu / size * 1e6 / by_hand,
-                "events_per_cpu_second": size / cpu,
-                "seconds_sending": sent - began,
-                "seconds_after_the_last": done - sent,
-                "nodes": nodes,
-                "peak_mib": peak / (1 << 20),
-                "bytes_per_node": (peak - memory) / nodes,
-            }
+            yield deployment
+
+
+def measure(size: int) -> dict[str, Any]:
+    with deployed() as deployment:
+        worker = deployment.start()
+        while len(deployment.client(deployment.name).query("SELECT shard FROM base_generations").result_rows) < 8:
+            time.sleep(0.2)
+        cpu, memory = cpu_seconds(worker.pid), memory_bytes(worker.pid, "VmRSS")
+        began, chunk = time.monotonic(), []
+        for value in lines(5, END, size):
+            chunk.append(value)
+            if len(chunk) == SEND:
+                deployment.send(chunk)
+                chunk.clear()
+        deployment.send(chunk)
+        sent = time.monotonic()
+        deployment.wait(3_600)
+        done = time.monotonic()
+        cpu = cpu_seconds(worker.pid) - cpu
+        peak = memory_bytes(worker.pid, "VmHWM")
+        rows = deployment.client(deployment.name).query("SELECT count() FROM nodes FINAL").result_rows
+        nodes = int(rows[0][0])
+        loop = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "tests.bench.loop",
+                deployment.settings.brokers,
+                deployment.settings.events_topic,
+                str(size),
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=600,
+        )
+        by_hand = json.loads(loop.stdout)["cpu_us_per_event"]
+        return {
+            "events": size,
+            "cpu_us_per_event": cpu / size * 1e6,
+            "loop_cpu_us_per_event": by_hand,
+            "ratio": cpu / size * 1e6 / by_hand,
+            "events_per_cpu_second": size / cpu,
+            "seconds_sending": sent - began,
+            "seconds_after_the_last": done - sent,
+            "nodes": nodes,
+            "peak_mib": peak / (1 << 20),
+            "bytes_per_node": (peak - memory) / nodes,
+        }
 
 
 def main() -> None:

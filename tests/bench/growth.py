@@ -8,7 +8,6 @@ rebalance when a second worker joins and when it dies, what ClickHouse keeps, an
 import argparse
 import json
 import signal
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -22,9 +21,8 @@ from clickhouse_connect.driver.client import Client
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.__main__ import clickhouse, cpu_seconds, memory_bytes
+from tests.bench.__main__ import cpu_seconds, deployed, memory_bytes
 from tests.integration.deployment import Deployment
-from tests.kafka.broker import TansuBroker
 
 LEADS = 1_000_000
 DAYS = 365
@@ -59,16 +57,8 @@ def _event(kind: str, at: datetime, **data: Any) -> bytes:
 
 def measure(leads: int) -> tuple[dict[str, Any], dict[str, float]]:
     """Figures by name, and seconds by view."""
-    with tempfile.TemporaryDirectory(prefix="sixfold-growth-") as folder:
-        directory = Path(folder)
-        for name in ("broker", "clickhouse"):
-            (directory / name).mkdir()
-        with (
-            TansuBroker(directory / "broker") as broker,
-            clickhouse(directory / "clickhouse") as server,
-            Deployment(broker, server, directory / "deployment") as deployment,
-        ):
-            return _measure(leads, deployment)
+    with deployed() as deployment:
+        return _measure(leads, deployment)
 
 
 def _measure(leads: int, deployment: Deployment) -> tuple[dict[str, Any], dict[str, float]]:
