@@ -385,9 +385,18 @@ def test_every_view_that_is_listed_can_be_read(crm: Client, run: Run) -> None:
 
 
 def test_follow_draws_again_until_ctrl_c(crm: Client, elsewhere: Path) -> None:
-    with subprocess.Popen(
-        [*SIXFOLD, "report", "leads_by_channel", "--follow"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    # a shell that runs the tests in the background may have told its children to ignore Ctrl-C
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [*SIXFOLD, "report", "leads_by_channel", "--follow"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
         assert process.stdout is not None
         first = process.stdout.readline()
         crm.command("TRUNCATE TABLE roll_leads")
