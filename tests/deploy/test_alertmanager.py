@@ -15,7 +15,7 @@ from deploy.prometheus.servers import alertmanager, alertmanager_config
 from tests.deploy.alert_cases import CASES, Labels
 from tests.deploy.test_alert_loop import alerts_of
 
-CONFIG = Path("deploy/prometheus/alertmanager.yml")
+CONFIG = Path(__file__).parents[2] / "deploy" / "prometheus" / "alertmanager.yml"
 RECEIVERS = {"marketing": "marketing", "sales": "sales", "data": "data", "operation": "operation"}
 
 

@@ -11,7 +11,7 @@ from tests.deploy import promtool
 from tests.deploy.alert_cases import AT, CASES, FURTHER, REPORTS, Values, healthy, series
 from tests.deploy.promtool import firing, says
 
-HERE = Path("deploy/prometheus")
+HERE = Path(__file__).parents[2] / "deploy" / "prometheus"
 NAMES = [alert.name for alert in alerts()]
 BUSINESS = [name for name in NAMES if name in CASES and CASES[name].labels["area"] != "operation"]
 UNGUARDED = {"SixfoldDeadLetters", "SixfoldEventsRejected"}

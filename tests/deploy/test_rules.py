@@ -17,7 +17,7 @@ from sinks.metric import Metric
 from tests.deploy.alert_cases import CASES, FURTHER, World, healthy
 from tests.deploy.promtool import THRESHOLDS
 
-HERE = Path("deploy/prometheus")
+HERE = Path(__file__).parents[2] / "deploy" / "prometheus"
 OF_PROMETHEUS = {"up": {"job", "instance"}}
 OF_SCRAPING = {"job", "instance"}
 SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("",), "gauge": ("",)}

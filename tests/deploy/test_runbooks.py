@@ -20,7 +20,7 @@ from stream.cli import app, main
 from tests.clickhouse import ClickHouseServer
 from tests.sinks.folded import Folder
 
-PAGES = sorted(Path("docs/runbooks").glob("*.md"))
+PAGES = sorted((Path(__file__).parents[2] / "docs" / "runbooks").glob("*.md"))
 TEXTS = {path.name: path.read_text("utf-8") for path in PAGES}
 SQL = [(name, sql) for name, text in TEXTS.items() for sql in re.findall(r"```sql\n(.*?)\n```", text, re.DOTALL)]
 COMMANDS = sorted(
@@ -30,7 +30,7 @@ COMMANDS = sorted(
         for command in [*re.findall(r"^    (sixfold .*)$", text, re.MULTILINE), *re.findall(r"`(sixfold [^`]+)`", text)]
     }
 )
-ALERTS_PAGE = Path("docs/alerts.md").read_text("utf-8")
+ALERTS_PAGE = (Path(__file__).parents[2] / "docs" / "alerts.md").read_text("utf-8")
 KEYS = {f"{area}.{section}" for area, sections in SECTIONS.items() for section in sections}
 
 INVALID = b'{"id": "x", "source": "test", "type": "crm.lead.created", "time": "2026-03-01T12:00:00Z", "data": {}}'
@@ -38,7 +38,7 @@ INVALID = b'{"id": "x", "source": "test", "type": "crm.lead.created", "time": "2
 
 def test_every_alert_has_a_page_and_every_page_an_alert() -> None:
     assert [alert.runbook for alert in sorted(alerts(), key=lambda alert: alert.runbook)] == [
-        path.as_posix() for path in PAGES
+        f"docs/runbooks/{path.name}" for path in PAGES
     ]
 
 
