@@ -12,7 +12,7 @@ from schemas import Event
 from stream.flow import root
 from stream.fold import HISTORIES, HISTORY_LIMIT, Change, Document, Fields, Key, canonical, changes
 from stream.reports import TABLES
-from stream.rolling import Row, account
+from stream.rolling import account
 from stream.rules import Rules
 
 
@@ -23,6 +23,10 @@ def documents(events: Iterable[Event]) -> dict[str, Document]:
         for change in changes(event):
             said[change.entity].append(change)
     return {entity: _document(of_entity) for entity, of_entity in said.items()}
+
+
+#: measures, and the sparse counts by whole unit
+Row = tuple[list[int], dict[int, int]]
 
 
 def tables(events: Iterable[Event], rules: Rules) -> dict[str, dict[tuple[str, ...], Row]]:

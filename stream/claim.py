@@ -15,6 +15,7 @@ from typing import Protocol
 import msgspec
 
 from stream.log import TP, Mark
+from stream.resting import Dictionaries
 from stream.rules import Rules
 from stream.shard import Position, Shard, Sink, Topics, flush
 from stream.shard import Producer as _Producer
@@ -118,6 +119,7 @@ async def take_over(
     topics: Topics,
     incarnation: str = "",
     max_future_us: int = 86_400_000_000,
+    dictionaries: Dictionaries | None = None,
 ) -> Shard:
     """Claim and load a shard, and write its first manifest. Its `positions` say where to read on.
 
@@ -137,6 +139,7 @@ async def take_over(
         topics=topics,
         max_future_us=max_future_us,
         incarnation=incarnation,
+        dictionaries=dictionaries,
     )
     lost_documents = await _find_positions(shard, newest, log)
     if newest is not None:

@@ -5,6 +5,8 @@ and the new ones added; the rows touched are written whole at the next flush.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
+from operator import add, sub
 from sys import intern
 from typing import Any
 
@@ -18,8 +20,7 @@ from stream.rules import Rules
 
 Contributions = dict[str, list[Contribution]]
 Key = tuple[str, ...]
-#: measures, and the sparse counts by whole unit
-Row = tuple[list[int], dict[int, int]]
+Measures = tuple[int, ...]
 
 _json = msgspec.json.Encoder().encode
 _INT64 = 1 << 63
@@ -46,7 +47,9 @@ class Rolling:
     """One shard's rolling rows, and which of them changed since they were last taken."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, dict[Key, Row]] = {table.name: {} for table in TABLES}
+        self._rows: dict[str, dict[Key, Measures]] = {table.name: {} for table in TABLES}
+        # of the rows that have them: sparse counts by whole unit
+        self._counts: dict[str, dict[Key, dict[int, int]]] = {table.name: {} for table in TABLES}
         self._dirty: dict[str, set[Key]] = {table.name: set() for table in TABLES}
 
     def __len__(self) -> int:
@@ -59,7 +62,10 @@ class Rolling:
 
     def restore(self, table: str, key: Key, measures: Sequence[int], sparse: dict[int, int]) -> None:
         """Put back a row as it was written."""
-        self._rows[table][_shared(key)] = (list(measures), sparse or _NO_COUNTS)
+        shared = _shared(key)
+        self._rows[table][shared] = tuple(measures)
+        if sparse:
+            self._counts[table][shared] = sparse
 
     def replace(self, old: Contributions, new: Contributions) -> None:
         """Take off what a root contributed before, and add what it contributes now."""
@@ -71,30 +77,21 @@ class Rolling:
 
     def _add(self, table: str, contributions: Iterable[Contribution], sign: int) -> None:
         rows, dirty = self._rows[table], self._dirty[table]
+        combine = add if sign > 0 else sub
         for key, measures, bucket in contributions:
-            row = rows.get(key)
-            if row is None:
-                row = rows[_shared(key)] = ([0] * len(measures), _NO_COUNTS)
+            totals = rows.get(key)
+            if totals is None:
+                rows[_shared(key)] = tuple(map(combine, repeat(0), measures))
+            else:
+                rows[key] = tuple(map(combine, totals, measures))
             dirty.add(key)
-            totals, counts = row
-            for index, measure in enumerate(measures):
-                if measure:
-                    totals[index] += sign * measure
             if bucket is not None:
-                if counts is _NO_COUNTS:
-                    counts = {}
-                    rows[key] = (totals, counts)
+                counts = self._counts[table].setdefault(_shared(key), {})
                 count = counts.get(bucket, 0) + sign
                 if count:
                     counts[bucket] = count
                 else:
                     del counts[bucket]
-
-    def rows(self) -> dict[str, dict[Key, Row]]:
-        """Every row that is not all zero, by table."""
-        return {
-            name: {key: row for key, row in rows.items() if any(row[0]) or row[1]} for name, rows in self._rows.items()
-        }
 
     def mark_all(self) -> None:
         """Write every row at the next flush: for a generation that is folded anew."""
@@ -108,10 +105,10 @@ class Rolling:
             dirty = self._dirty[table.name]
             if not dirty:
                 continue
-            rows = self._rows[table.name]
+            rows, sparse = self._rows[table.name], self._counts[table.name]
             lines: list[bytes] = []
             for key in dirty:
-                totals, counts = rows[key]
+                totals, counts = rows[key], sparse.get(key, _NO_COUNTS)
                 gone = not counts and not any(totals)
                 line: dict[str, Any] = {
                     "shard": shard,
@@ -129,6 +126,8 @@ class Rolling:
                 lines.append(_json(line))
                 if gone:
                     del rows[key]
+                if not counts:
+                    sparse.pop(key, None)
             taken[table.name] = lines
             dirty.clear()
         return taken

@@ -27,6 +27,7 @@ from stream.log import Mark, Outgoing, home_partition, mark_of
 from stream.records import Call, Credit, Lead, Opportunity, Spend, Touch
 from stream.reference import reference_row
 from stream.refused import read_refused
+from stream.resting import Dictionaries, Nodes
 from stream.rolling import Contributions, Rolling, account
 from stream.rules import Rules
 
@@ -35,8 +36,9 @@ DOCUMENTS_BYTES = 1 << 20
 #: the position of a record in the embedded stack's journal: the identity of its dead letter
 JOURNAL_HEADER = "sixfold-journal"
 JOURNAL_PARTITION = -1
-#: of so many nodes a shard remembers what they contributed: one that changed lately is likely to change again soon
-REMEMBERED = 4_096
+#: of so many nodes, and of as many before, a shard remembers what they contributed: one that changed lately is likely
+#: to change again soon
+REMEMBERED = 2_500
 _MINUTE_US = 60_000_000
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC, and printed without its offset
 
@@ -162,8 +164,8 @@ class Topics:
 class Shard:
     """Everything that belongs to one partition number, in memory. It does no I/O and reads no clock.
 
-    `epoch` is the claim under which it writes; `nodes` are at rest as bytes, those in hand since the last
-    `take` as `Node`.
+    `epoch` is the claim under which it writes; `nodes` are at rest as bytes (compressed with `dictionaries`, which
+    shards may share), those in hand since the last `take` as `Node`.
     """
 
     def __init__(
@@ -176,6 +178,7 @@ class Shard:
         topics: Topics | None = None,
         max_future_us: int = 86_400_000_000,
         incarnation: str = "",
+        dictionaries: Dictionaries | None = None,
     ) -> None:
         self.number = number
         self.partitions = partitions
@@ -188,7 +191,7 @@ class Shard:
         self.written = 0
         self.source = (0, 0)
         self.positions = {self.topics.events: Position(), self.topics.documents: Position()}
-        self.nodes: dict[str, bytes] = {}
+        self.nodes = Nodes(dictionaries or Dictionaries())
         self.rolling = Rolling()
         self.last_event_us = 0
         self.as_of_ms = 0
@@ -199,8 +202,9 @@ class Shard:
         self._rows: dict[str, list[bytes]] = {}
         self._node_rows: list[bytes] = []
         self._tally = Tally()
-        # what the nodes written last contributed, the oldest first: it need not be worked out again from their states
+        # what the nodes written last contributed, in two halves: it need not be worked out again from their states
         self._contributed: dict[str, Contributions] = {}
+        self._contributed_before: dict[str, Contributions] = {}
         self.remembered = REMEMBERED
         # (source, minute since 1970) -> the greatest event time in it
         self._heard: dict[tuple[str, int], int] = {}
@@ -384,12 +388,8 @@ class Shard:
     def _take_node(self, node: Node, version: int, sends: dict[int, list[tuple[str, str, bytes]]]) -> None:
         for to, entity, document in node.sends():
             sends.setdefault(home_partition(to, self.partitions), []).append((to, entity, document))
-        before = self.nodes.get(node.entity)
-        old = self._contributed.pop(node.entity, None)
-        if old is None:
-            old = account(node.entity, Node(node.entity, before).counted(), self.rules)[1] if before else {}
         journey, new = account(node.entity, node.counted(), self.rules)
-        self.rolling.replace(old, new)
+        self.rolling.replace(self._contributed_by(node.entity), new)
         self._remember(node.entity, new)
         state = self.nodes[node.entity] = node.encode()
         self._node_row(node.entity, version, state, journey)
@@ -402,10 +402,18 @@ class Shard:
             for entity in covered:
                 self._row("erased", {"entity": entity})
 
+    def _contributed_by(self, entity: str) -> Contributions:
+        """What a node contributed when it was written last."""
+        for known in (self._contributed, self._contributed_before):
+            if entity in known:
+                return known[entity]
+        before = self.nodes.get(entity)
+        return account(entity, Node(entity, before).counted(), self.rules)[1] if before else {}
+
     def _remember(self, entity: str, contributed: Contributions) -> None:
+        if len(self._contributed) >= self.remembered:
+            self._contributed_before, self._contributed = self._contributed, {}
         self._contributed[entity] = contributed
-        while len(self._contributed) > self.remembered:
-            del self._contributed[next(iter(self._contributed))]
 
     def _node_row(self, entity: str, version: int, state: bytes, journey: Journey) -> None:
         row = NodeRow(

@@ -19,6 +19,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_ran
 from sinks.metrics import WorkerMetrics, WorkerState
 from stream.claim import GapError, Log, Store, take_over
 from stream.log import TP
+from stream.resting import Dictionaries
 from stream.rules import Rules
 from stream.shard import Effects, Shard, Topics, flush
 from stream.transport import Batch, Statistics
@@ -144,6 +145,7 @@ class Worker:
         self._purge_seconds = purge_seconds
         self._metrics = metrics or WorkerMetrics()
         self._metrics.show(self.state)
+        self._dictionaries = Dictionaries()
         self.shards: dict[int, Shard] = {}
         self.assigned_shards: set[int] = set()
         self.failing: dict[str, Failure] = {}
@@ -313,6 +315,7 @@ class Worker:
                     topics=self._topics,
                     incarnation=self._incarnation,
                     max_future_us=self._max_future_us,
+                    dictionaries=self._dictionaries,
                 ),
                 f" of shard {number}",
             )

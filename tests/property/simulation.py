@@ -259,7 +259,7 @@ class Simulation:
             claim.take_over(number, self.shards, self.rules, self.log, self.store, topics=TOPICS)  # type: ignore[arg-type]
         )
         assert isinstance(worker, shard.Shard)
-        worker.remembered = self.rng.choice((0, 1, 3, shard.REMEMBERED))
+        worker.remembered = self.rng.choice((0, 2, 3, shard.REMEMBERED))
         self.workers[number] = worker
         return worker
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stream import shard
+from stream import resting, shard
 from tests.property import weakened
 from tests.property.generate import event
 from tests.property.simulation import Crash, Simulation, as_json, expected, expected_erased
@@ -40,6 +40,15 @@ def test_every_order_repetition_batching_and_crash_ends_in_the_tables_of_the_bat
 
 def test_documents_that_travel_in_pieces_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shard, "DOCUMENTS_BYTES", 40)
+    for seed in range(150):
+        rng = random.Random(seed)
+        case = [as_json(event(rng)) for _ in range(rng.randint(5, 40))]
+        assert Simulation(case, rng, rng.choice(SHARDS), crashes=True).run() == expected(case)
+
+
+def test_nodes_at_rest_under_ever_new_dictionaries_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resting, "MADE_AT", frozenset({2, 5, 20}))
+    monkeypatch.setattr(resting, "EVERY", 1)
     for seed in range(150):
         rng = random.Random(seed)
         case = [as_json(event(rng)) for _ in range(rng.randint(5, 40))]

@@ -175,6 +175,16 @@ def what_is_remembered_is_of_an_earlier_write() -> Any:
     return patch.object(shard.Shard, "_remember", weak)
 
 
+def what_is_remembered_of_nothing_is_what_was_before() -> Any:
+    """A node that came to contribute nothing takes off what it contributed before that."""
+    by = shard.Shard._contributed_by
+
+    def weak(self: shard.Shard, entity: str) -> Any:
+        return self._contributed.get(entity) or self._contributed_before.get(entity) or by(self, entity)
+
+    return patch.object(shard.Shard, "_contributed_by", weak)
+
+
 def erasure_stays_where_it_was_said() -> Any:
     """Leads that a merge connects are not covered."""
     return patch.object(Node, "_erasure_marks", lambda _: iter(()))
@@ -199,6 +209,7 @@ VARIANTS: tuple[Variant, ...] = (
     a_foreign_event_is_folded_where_it_was_read,
     old_contributions_are_left,
     what_is_remembered_is_of_an_earlier_write,
+    what_is_remembered_of_nothing_is_what_was_before,
     erasure_stays_where_it_was_said,
     histories_are_registers,
 )

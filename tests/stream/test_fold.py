@@ -1,9 +1,12 @@
-"""Long histories and large documents: order, repetition and cutting them up change nothing."""
+"""The three laws of the join; long histories and large documents, in any order, repeated and cut up."""
 
 import random
+from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stream import batch, fold
 from stream.flow import pieces
@@ -71,3 +74,47 @@ def test_the_pieces_of_a_document_join_to_it_in_any_order() -> None:
         assert joined == whole
         assert [*pieces(encode(whole), len(encode(whole)))] == [encode(whole)]
     assert most > 10
+
+
+_keys = st.tuples(st.integers(0, 3), st.integers(0, 1), st.sampled_from(("crm", "ads")), st.sampled_from(("1", "2")))
+_fields = st.fixed_dictionaries(
+    {},
+    optional={
+        "status": st.sampled_from((["open"], ["won"], ["lost"])),
+        "stage": st.sampled_from((["Lead"], [None])),
+        "amount": st.sampled_from((0, 1, 25, None)),
+        "lead_id": st.sampled_from(("1", "2", None)),
+        "unlinked@1": st.just(True),
+        "deleted": st.booleans(),
+    },
+)
+_changes_of_one = st.lists(
+    st.builds(Change, st.just("opportunity:1"), st.just("opportunity:1"), _keys, _fields, st.booleans(), st.booleans()),
+    max_size=6,
+)
+
+
+def _document(changes: list[Change]) -> Document:
+    document = Document()
+    for change in changes:
+        join_change(document, _copy(change))
+    return document
+
+
+def _joined(*documents: Document) -> Document:
+    """Their join, which leaves them as they are."""
+    found, *others = msgspec.msgpack.decode(msgspec.msgpack.encode(documents), type=list[Document])
+    for other in others:
+        join(found, other)
+    return found
+
+
+@settings(max_examples=2_000, deadline=None)
+@given(_changes_of_one, _changes_of_one, _changes_of_one)
+def test_join_is_commutative_associative_and_idempotent(first: Any, second: Any, third: Any) -> None:
+    a, b, c = _document(first), _document(second), _document(third)
+    assert _joined(a, b) == _joined(b, a)
+    assert _joined(_joined(a, b), c) == _joined(a, _joined(b, c))
+    assert _joined(a, a) == a
+    # a copy that one has seen before says nothing new, and an event is a small document
+    assert _joined(_joined(a, b), b) == _joined(a, b) == _document([*first, *second])

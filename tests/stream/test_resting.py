@@ -1,0 +1,46 @@
+"""Compressed nodes give back what was put down, before a dictionary is made, with it, and after the next one."""
+
+import random
+
+import pytest
+
+from stream import resting
+from stream.flow import Node
+from stream.fold import Change
+from stream.resting import Dictionaries, Nodes
+
+
+def _state(entity: str, rng: random.Random, fields: int = 4) -> bytes:
+    node = Node(entity)
+    for number in range(fields):
+        change = Change(entity, entity, (number, 0, "crm", str(number)), {f"field_{number}": rng.random()})
+        node.fold(change)
+    return node.encode()
+
+
+def test_what_is_put_down_is_taken_up_again() -> None:
+    rng, dictionaries, states = random.Random(1), Dictionaries(), dict[str, bytes]()
+    shards = Nodes(dictionaries), Nodes(dictionaries)
+    for number in range(4_000):
+        entity = f"{rng.choice(('lead', 'call', 'rep'))}:{number}"
+        states[entity] = shards[number % 2][entity] = _state(entity, rng)
+    huge = shards[0]["lead:huge"] = _state("lead:huge", rng, 5_000)
+    assert shards[0].get("lead:huge") == huge
+    assert {**dict(shards[0].items()), **dict(shards[1].items()), "lead:huge": huge} == {**states, "lead:huge": huge}
+    assert shards[0].get("lead:none") is None
+    assert "lead:none" not in shards[0]
+    assert len(shards[0]) + len(shards[1]) == 4_001
+
+
+def test_states_that_resemble_each_other_take_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes, rng, size = Nodes(Dictionaries()), random.Random(1), 0
+    for number in range(3_000):
+        state = nodes[f"lead:{number}"] = _state(f"lead:{number}", rng)
+        size += len(state)
+    kept = sum(map(len, nodes._packed.values()))
+    assert kept < 0.75 * size  # a third of them came before there was a dictionary; the numbers here are random
+    monkeypatch.setattr(resting, "MADE_AT", frozenset())
+    plain = Nodes(Dictionaries())
+    for entity, state in nodes.items():
+        plain[entity] = state
+    assert sum(map(len, plain._packed.values())) == size
