@@ -13,6 +13,7 @@ help:
 	@echo "make lint           ruff and mypy"
 	@echo "make bench          what the worker costs an event, for 100k, 300k and 1M events"
 	@echo "make chaos          every fault under 200,000 events; writes the table of docs/reliability.md (about an hour)"
+	@echo "make mutations      break every invariant on purpose; writes the table of docs/invariants.md (half an hour)"
 	@echo "make deep           the simulation with 100,000 cases"
 	@echo "make docs-events    write the reference of the events and the AsyncAPI document again"
 	@echo "make docs-metrics   write the reference of the metrics again"
@@ -67,6 +68,10 @@ lint: .venv/.installed
 
 bench: .venv/.installed
 	.venv/bin/python -m tests.bench
+
+.PHONY: mutations
+mutations: .venv/.installed
+	.venv/bin/python -m tests.mutations --page docs/invariants.md
 
 deep: .venv/.installed
 	SIXFOLD_CASES=100000 $(PYTEST) tests/property -k batch --timeout 0

@@ -145,8 +145,8 @@ async def _refuse_old_rules(settings: Settings) -> None:
 def run(settings: Settings) -> int:
     """`sixfold worker`: 0 after an orderly stop, 1 after a crash, 2 when a service or a setting is not usable."""
     log_to_stderr(settings.log_level, aiokafka="ERROR")
-    # almost nothing here is cyclic, and most of it lives long: look rarely
-    gc.set_threshold(100_000, 20, 50)
+    # almost nothing here is cyclic: look less often than a flush puts down what it had in hand
+    gc.set_threshold(500_000, 10, 10)
     _return_memory()
     try:
         with asyncio.Runner() as runner:

@@ -171,7 +171,7 @@ async def _load(shard: Shard, manifests: Sequence[Manifest], store: Store) -> No
     above: list[str] = []
     async for block in store.nodes(shard.number):
         for node in block:
-            shard.nodes[node.entity] = node.state
+            shard.nodes.put(node.entity, node.state)
             if node.version & 0xFFFFFFFF > limits.get(node.version >> 32, -1):
                 above.append(node.entity)
     same_rules = bool(manifests) and manifests[-1].rules_hash == shard.rules.hash

@@ -42,7 +42,7 @@ def touch_ids(entity: str) -> tuple[str, str]:
     return unquote(lead), unquote(touch)
 
 
-class Stored(msgspec.Struct, array_like=True):
+class Stored(msgspec.Struct, array_like=True, gc=False):
     """A node at rest: its own document, where it sends, and the documents of others as the bytes they came in."""
 
     own: Document

@@ -45,7 +45,7 @@ def canonical(name: str, value: Any) -> str:  # noqa: ANN401 - the value of any 
     return canonical_member(_NAMES.get(name, name), value)
 
 
-class Document(msgspec.Struct, array_like=True):
+class Document(msgspec.Struct, array_like=True, gc=False):
     """What is known of one entity.
 
     `first` is the least time of the events that make it known (None: only merged, deleted, restored or erased),

@@ -23,7 +23,7 @@ UNASSIGNED = "(unassigned)"
 Members = dict[str, tuple[Document, Fields, Raw]]
 
 
-class Journey(msgspec.Struct):
+class Journey(msgspec.Struct, gc=False):
     """The records that one root counts: at most one lead, and what belongs to it."""
 
     lead: Lead | None = None

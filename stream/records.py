@@ -17,7 +17,7 @@ class StageChange(msgspec.Struct, array_like=True, gc=False):
     mapped: int
 
 
-class Lead(msgspec.Struct, array_like=True):
+class Lead(msgspec.Struct, array_like=True, gc=False):
     """The counted lead of a group of merged ones."""
 
     lead_id: str

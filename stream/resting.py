@@ -16,8 +16,9 @@ from stream.flow import kind_of
 MADE_AT = frozenset({1_000, 30_000, 500_000})
 #: every so many states one is a sample, the latest ones make the dictionary; its size in bytes
 EVERY, SAMPLES, DICTIONARY_BYTES = 25, 40, 4_096
-#: states begin with the head of a MessagePack array, above it; what is compressed begins with its dictionary's number
-_STATE = 0x80
+#: states begin with the head of a MessagePack array, above the first; what is compressed begins with its dictionary's
+#: number, and the second if the node contributes nothing
+_STATE, _IDLE = 0x80, 0x40
 
 _compress, _decompress = lz4.block.compress, lz4.block.decompress
 
@@ -27,12 +28,12 @@ class Dictionaries:
 
     def __init__(self) -> None:
         self._made: list[bytes] = []
-        self._newest: dict[str, tuple[bytes, bytes]] = {}
+        self._newest: dict[str, tuple[bytes, bytes, bytes]] = {}
         self._seen: dict[str, int] = {}
         self._samples: dict[str, deque[bytes]] = {}
 
-    def pack(self, entity: str, state: bytes) -> bytes:
-        """The state as it is kept."""
+    def pack(self, entity: str, state: bytes, *, idle: bool) -> bytes:
+        """The state as it is kept; with `idle` marked as of a node that contributes nothing, if it can be."""
         kind = kind_of(entity)
         seen = self._seen[kind] = self._seen.get(kind, 0) + 1
         if not seen % EVERY:
@@ -40,16 +41,16 @@ class Dictionaries:
         newest = self._newest.get(kind)
         if newest is None:
             return state
-        number, dictionary = newest
+        number, idle_number, dictionary = newest
         compressed: bytes = _compress(state, dict=dictionary)
-        return number + compressed
+        return (idle_number if idle else number) + compressed
 
     def unpack(self, packed: bytes) -> bytes:
         """The state that was packed."""
         number = packed[0]
         if number >= _STATE:
             return packed
-        state: bytes = _decompress(packed[1:], dict=self._made[number])
+        state: bytes = _decompress(packed[1:], dict=self._made[number & ~_IDLE])
         return state
 
     def _learn(self, kind: str, state: bytes, seen: int) -> None:
@@ -57,7 +58,8 @@ class Dictionaries:
         samples.append(state)
         if seen in MADE_AT:
             dictionary = b"".join(samples)[-DICTIONARY_BYTES:]
-            self._newest[kind] = bytes([len(self._made)]), dictionary
+            number = len(self._made)
+            self._newest[kind] = bytes([number]), bytes([number | _IDLE]), dictionary
             self._made.append(dictionary)
 
 
@@ -76,8 +78,14 @@ class Nodes:
     def __getitem__(self, entity: str) -> bytes:
         return self._unpack(self._packed[entity])
 
-    def __setitem__(self, entity: str, state: bytes) -> None:
-        self._packed[entity] = self._pack(entity, state)
+    def put(self, entity: str, state: bytes, *, idle: bool = False) -> None:
+        """Put a node down; `idle` says that it contributes nothing."""
+        self._packed[entity] = self._pack(entity, state, idle=idle)
+
+    def idle(self, entity: str) -> bool:
+        """Whether a node is known to contribute nothing, as those that belong to another one do."""
+        packed = self._packed.get(entity)
+        return packed is not None and packed[0] < _STATE and packed[0] >= _IDLE
 
     def __contains__(self, entity: str) -> bool:
         return entity in self._packed

@@ -36,9 +36,8 @@ DOCUMENTS_BYTES = 1 << 20
 #: the position of a record in the embedded stack's journal: the identity of its dead letter
 JOURNAL_HEADER = "sixfold-journal"
 JOURNAL_PARTITION = -1
-#: of so many nodes, and of as many before, a shard remembers what they contributed: one that changed lately is likely
-#: to change again soon
-REMEMBERED = 2_500
+#: of so many nodes all shards together remember what they contributed: one that changed lately is likely to change soon
+REMEMBERED = 40_000
 _MINUTE_US = 60_000_000
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC, and printed without its offset
 
@@ -205,7 +204,7 @@ class Shard:
         # what the nodes written last contributed, in two halves: it need not be worked out again from their states
         self._contributed: dict[str, Contributions] = {}
         self._contributed_before: dict[str, Contributions] = {}
-        self.remembered = REMEMBERED
+        self.remembered = REMEMBERED // 2 // partitions
         # (source, minute since 1970) -> the greatest event time in it
         self._heard: dict[tuple[str, int], int] = {}
 
@@ -391,7 +390,8 @@ class Shard:
         journey, new = account(node.entity, node.counted(), self.rules)
         self.rolling.replace(self._contributed_by(node.entity), new)
         self._remember(node.entity, new)
-        state = self.nodes[node.entity] = node.encode()
+        state = node.encode()
+        self.nodes.put(node.entity, state, idle=not new)
         self._node_row(node.entity, version, state, journey)
         kind = kind_of(node.entity)
         if reference := reference_row(kind, node.entity, node.own):
@@ -404,13 +404,19 @@ class Shard:
 
     def _contributed_by(self, entity: str) -> Contributions:
         """What a node contributed when it was written last."""
-        for known in (self._contributed, self._contributed_before):
-            if entity in known:
-                return known[entity]
+        if self.nodes.idle(entity):
+            return {}
+        known = self._contributed.get(entity) or self._contributed_before.get(entity)
+        if known:
+            return known
         before = self.nodes.get(entity)
         return account(entity, Node(entity, before).counted(), self.rules)[1] if before else {}
 
     def _remember(self, entity: str, contributed: Contributions) -> None:
+        if not contributed:
+            self._contributed.pop(entity, None)
+            self._contributed_before.pop(entity, None)
+            return
         if len(self._contributed) >= self.remembered:
             self._contributed_before, self._contributed = self._contributed, {}
         self._contributed[entity] = contributed

@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 #: records folded before the event loop gets a turn
 SLICE = 500
+#: shards taken over at the same time: while ClickHouse reads or copies for one, another one is taken in
+LOADING = 4
 #: seconds between two looks at a log that has a gap
 GAP_SECONDS = 10.0
 #: seconds between two looks at who claims our shards
@@ -282,20 +284,24 @@ class Worker:
         # gaps are waited for, the other shards need not wait for them
         waiting = [number for number in wanted if number not in self.shards]
         while waiting:
-            with_gap = []
-            for number in waiting:
-                taken = await self._take_over(number)
-                if taken is None:
-                    with_gap.append(number)
-                else:
-                    self.shards[number] = taken
-                    await self._release(taken, epoch)
-            waiting = with_gap
+            gate = asyncio.Semaphore(LOADING)
+            loaded = await asyncio.gather(*(self._load_one(number, epoch, gate) for number in waiting))
+            waiting = [number for number, done in zip(waiting, loaded, strict=True) if not done]
             if waiting:
                 await asyncio.sleep(GAP_SECONDS)
         # what was loaded stays: the collector need not look at it again and again
         gc.freeze()
         logger.info("ready: %d shards, %d nodes", len(self.shards), sum(len(s.nodes) for s in self.shards.values()))
+
+    async def _load_one(self, number: int, epoch: int, gate: asyncio.Semaphore) -> bool:
+        """Take a shard over and let it deliver; False if its log has a gap."""
+        async with gate:
+            taken = await self._take_over(number)
+            if taken is None:
+                return False
+            self.shards[number] = taken
+            await self._release(taken, epoch)
+            return True
 
     async def _check_rules(self) -> None:
         """Two sets of rules do not take turns: where newer ones were appended, this worker ends."""

@@ -16,7 +16,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Runbooks": ("runbooks/*",),
     "Reference": ("commands.md", "settings.md", "metrics.md"),
-    "Contribute": ("contributing.md", "architecture.md", "dependencies.md"),
+    "Contribute": ("contributing.md", "architecture.md", "invariants.md", "dependencies.md"),
 }  # fmt: skip
 """Section -> its pages in order; a page that is not there is left out, `folder/*` is the rest of a folder."""
 

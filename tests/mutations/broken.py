@@ -200,6 +200,14 @@ MUTATIONS = (
         "tests/stream/test_resting.py tests/property/test_simulation.py -k 'taken_up or at_rest'",
     ),
     Mutation(
+        SAME,
+        "a node that contributes something is marked as one that does not",
+        "stream/shard.py",
+        "idle=not new",
+        "idle=True",
+        "tests/property/test_simulation.py -k at_rest",
+    ),
+    Mutation(
         RULES,
         "the hash of the rules is not compared when a shard is loaded",
         "stream/claim.py",

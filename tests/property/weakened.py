@@ -7,6 +7,7 @@ from unittest.mock import patch
 
 from stream import claim, flow, fold, shard
 from stream.flow import Node, parent
+from stream.resting import Nodes
 from stream.shard import Effects
 
 Variant = Callable[[], AbstractContextManager[Any]]
@@ -177,12 +178,18 @@ def what_is_remembered_is_of_an_earlier_write() -> Any:
 
 def what_is_remembered_of_nothing_is_what_was_before() -> Any:
     """A node that came to contribute nothing takes off what it contributed before that."""
-    by = shard.Shard._contributed_by
+    remember = shard.Shard._remember
 
-    def weak(self: shard.Shard, entity: str) -> Any:
-        return self._contributed.get(entity) or self._contributed_before.get(entity) or by(self, entity)
+    def weak(self: shard.Shard, entity: str, contributed: Any) -> None:
+        if contributed:
+            remember(self, entity, contributed)
 
-    return patch.object(shard.Shard, "_contributed_by", weak)
+    return patch.object(shard.Shard, "_remember", weak)
+
+
+def a_root_counts_as_idle() -> Any:
+    """A node that contributes something is taken for one that does not."""
+    return patch.object(Nodes, "idle", lambda self, entity: entity in self and entity.startswith("lead:"))
 
 
 def erasure_stays_where_it_was_said() -> Any:
@@ -210,6 +217,7 @@ VARIANTS: tuple[Variant, ...] = (
     old_contributions_are_left,
     what_is_remembered_is_of_an_earlier_write,
     what_is_remembered_of_nothing_is_what_was_before,
+    a_root_counts_as_idle,
     erasure_stays_where_it_was_said,
     histories_are_registers,
 )

@@ -119,3 +119,26 @@ def test_the_database_name_is_checked(empty_database):
     client, _ = empty_database
     with pytest.raises(MigrationError, match="letters, digits and underscores"):
         migrate(client, "a`b", ViewSettings())
+
+
+#: rows of these have no shard: they say the same whoever writes them, so that their whole content is their key
+BY_CONTENT = {"people", "erased", "dead_letters", "source_minutes", "dead_letters_settled"}
+
+
+def test_each_key_of_what_shards_write_belongs_to_one_shard(database: Client) -> None:
+    """Two shards never replace each other's rows; and rolling rows of two generations are told apart."""
+    keys = {
+        name: key.split(", ")
+        for name, key in database.query(
+            "SELECT name, sorting_key FROM system.tables WHERE database = currentDatabase()"
+            " AND engine LIKE '%MergeTree' AND name NOT LIKE 'history\\_%'"
+        ).result_rows
+    }
+    of_a_shard = {name for name, key in keys.items() if key[0] == "shard"}
+    assert keys.keys() - of_a_shard == BY_CONTENT | {"rules", "view_settings", "migrations"}
+    rolling = {name for name in keys if name.startswith("roll_")}
+    assert len(rolling) == 5
+    assert all(keys[name][:2] == ["shard", "epoch"] for name in rolling | {"manifest", "claims"})
+    versions = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine_full LIKE '%(version%'"
+    versioned = {name for (name,) in database.query(versions).result_rows}
+    assert not versioned & BY_CONTENT

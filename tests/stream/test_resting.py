@@ -23,8 +23,10 @@ def test_what_is_put_down_is_taken_up_again() -> None:
     shards = Nodes(dictionaries), Nodes(dictionaries)
     for number in range(4_000):
         entity = f"{rng.choice(('lead', 'call', 'rep'))}:{number}"
-        states[entity] = shards[number % 2][entity] = _state(entity, rng)
-    huge = shards[0]["lead:huge"] = _state("lead:huge", rng, 5_000)
+        states[entity] = _state(entity, rng)
+        shards[number % 2].put(entity, states[entity], idle=number % 3 == 0)
+    huge = _state("lead:huge", rng, 5_000)
+    shards[0].put("lead:huge", huge)
     assert shards[0].get("lead:huge") == huge
     assert {**dict(shards[0].items()), **dict(shards[1].items()), "lead:huge": huge} == {**states, "lead:huge": huge}
     assert shards[0].get("lead:none") is None
@@ -35,12 +37,25 @@ def test_what_is_put_down_is_taken_up_again() -> None:
 def test_states_that_resemble_each_other_take_less(monkeypatch: pytest.MonkeyPatch) -> None:
     nodes, rng, size = Nodes(Dictionaries()), random.Random(1), 0
     for number in range(3_000):
-        state = nodes[f"lead:{number}"] = _state(f"lead:{number}", rng)
+        state = _state(f"lead:{number}", rng)
+        nodes.put(f"lead:{number}", state)
         size += len(state)
     kept = sum(map(len, nodes._packed.values()))
     assert kept < 0.75 * size  # a third of them came before there was a dictionary; the numbers here are random
     monkeypatch.setattr(resting, "MADE_AT", frozenset())
     plain = Nodes(Dictionaries())
     for entity, state in nodes.items():
-        plain[entity] = state
+        plain.put(entity, state)
     assert sum(map(len, plain._packed.values())) == size
+
+
+def test_what_contributes_nothing_is_known_for_it_once_there_is_a_dictionary() -> None:
+    nodes, rng = Nodes(Dictionaries()), random.Random(1)
+    for number in range(1_200):
+        nodes.put(f"call:{number}", _state(f"call:{number}", rng), idle=bool(number % 2))
+    assert not nodes.idle("call:none")
+    assert not nodes.idle("call:1")  # it came too early to be marked: it is worked out
+    assert nodes.idle("call:1101")
+    assert not nodes.idle("call:1102")
+    nodes.put("call:1101", _state("call:1101", rng))
+    assert not nodes.idle("call:1101")
