@@ -53,7 +53,7 @@ def kafka_arguments(settings: Settings) -> dict[str, Any]:
         arguments |= {
             "sasl_mechanism": settings.kafka_sasl_mechanism,
             "sasl_plain_username": settings.kafka_username,
-            "sasl_plain_password": settings.kafka_secret.get_secret_value(),
+            "sasl_plain_password": settings.kafka_password.get_secret_value(),
         }
     return arguments
 

@@ -56,7 +56,7 @@ def test_keys_of_a_list_or_a_file(tmp_path: Path) -> None:
     shown = [key.get_secret_value() for key in Settings(gateway_key="one, two").gateway_keys]
     assert shown == ["one", "two"]
     (tmp_path / "key").write_text("three\nfour\n")
-    settings = Settings(gateway_key="one", gateway_key_file=tmp_path / "key")
+    settings = Settings(gateway_key_file=tmp_path / "key")
     assert [key.get_secret_value() for key in settings.gateway_keys] == ["three", "four"]
     assert Settings().gateway_keys == ()
 
