@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from sinks import endpoint
 from stream.gateway import metrics
-from stream.gateway.endpoints import endpoints_of, webhook_secrets
+from stream.gateway.endpoints import endpoints_of
 from stream.gateway.limits import Bounds
+from stream.gateway.rotation import read_secrets, watch
 from stream.gateway.service import Service, Status
 from stream.gateway.serving import GatewayError, announce, listening, log_the_start, url_of
 from stream.gateway.sink import STALLED_SECONDS, KafkaSink, Sink
@@ -58,8 +59,9 @@ async def serving(
     `SettingsError`.
     """
     sources = read_sources(settings)
-    endpoints = endpoints_of(sources, webhook_secrets(settings, sources))
-    keys = [each for each in (own_key, *(key.get_secret_value() for key in settings.gateway_keys)) if each]
+    secrets = read_secrets(settings, sources)
+    endpoints = endpoints_of(sources, secrets.webhooks)
+    keys = [each for each in (own_key, *secrets.keys) if each]
     if not (keys or endpoints):
         raise GatewayError(
             "nothing to serve: set SIXFOLD_GATEWAY_KEY for /events, or SIXFOLD_SOURCES and SIXFOLD_WEBHOOK_SECRETS for "
@@ -83,6 +85,8 @@ async def serving(
         service.public_url = settings.gateway_public_url or found.url
         log_the_start(settings, sources, list(endpoints))
         opening.push_async_callback(_end, asyncio.create_task(announce(sources, sink), name="announce"))
+        watching = asyncio.create_task(watch(service, settings, sources, secrets, own_key), name="secrets")
+        opening.push_async_callback(_end, watching)
         if metrics_port:
             probe = endpoint.Endpoint(service.metrics.registry, metrics.NOT_READY, sink.reasons)
             await probe.start(settings.metrics_host, metrics_port, "SIXFOLD_METRICS_PORT")

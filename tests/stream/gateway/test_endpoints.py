@@ -32,6 +32,9 @@ def test_secrets_by_source_a_file_before_the_map(tmp_path: Path) -> None:
     }
     with pytest.raises(SettingsError, match="there is no source nobody among SIXFOLD_SOURCES"):
         webhook_secrets(Settings(webhook_secrets={"nobody": "x"}), ())
+    (tmp_path / "meta").write_text("\n")
+    with pytest.raises(SettingsError, match=r"WEBHOOK_SECRETS_DIR.*meta is empty; write the secret into it"):
+        webhook_secrets(settings, sources)
     (tmp_path / "meta").write_bytes(b"\xff")
     with pytest.raises(SettingsError, match=r"WEBHOOK_SECRETS_DIR.*meta: it is no text"):
         webhook_secrets(settings, sources)
