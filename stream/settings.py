@@ -650,7 +650,7 @@ def _take_file(name: str, setting: str, plain: dict[str, Any], origins: dict[str
             f"{PREFIX}{name.upper()} ({origin}): there is no {PREFIX}{setting.upper()} that it is the password of; "
             "set that, too"
         )
-    if _has_password(given) if is_address else given is not None:
+    if _has_password(given) if is_address else _secret_text(given) not in (None, ""):
         file_rank, rank = (_RANKS.get(each, len(_RANKS)) for each in (origin, origins[setting]))
         if file_rank == rank:
             what = f"{PREFIX}{setting.upper()}, which has a password," if is_address else f"{PREFIX}{setting.upper()}"
