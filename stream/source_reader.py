@@ -11,7 +11,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import NamedTuple
 
 import faust
@@ -22,13 +22,14 @@ from schemas.adapters.payload import parse
 from sinks.endpoint import Endpoint
 from stream import transport
 from stream.gateway.serving import announce
-from stream.gateway.sink import KafkaSink, Record, Sink, TooLarge, Unavailable, record_of
-from stream.kafka_access import faust_credentials, open_log
+from stream.gateway.sink import KafkaSink, Record, TooLarge, Unavailable, record_of
+from stream.kafka_access import faust_credentials
 from stream.log import Log, WrongPartitions
 from stream.refused import refused_record
 from stream.settings import Settings
 from stream.source_metrics import NOT_READY, SourceMetrics
 from stream.sources import NamedSource, read_sources
+from stream.starting import Stopped, await_log, await_rights, unless_stopped
 
 __all__ = ["SourceReader", "SourcesError", "run", "topics_of"]
 
@@ -81,7 +82,7 @@ def topics_of(settings: Settings, sources: Sequence[NamedSource]) -> dict[str, N
 class SourceReader:
     """The processor behind the agent: adapts a batch, has it acknowledged, then acknowledges the batch."""
 
-    def __init__(self, topics: Mapping[str, NamedSource], sink: Sink, metrics: SourceMetrics) -> None:
+    def __init__(self, topics: Mapping[str, NamedSource], sink: KafkaSink, metrics: SourceMetrics) -> None:
         """Open the adapters. Raises ConfigurationError."""
         named = {source.name: source for source in topics.values()}
         adapters = {name: source.open() for name, source in named.items()}
@@ -91,6 +92,11 @@ class SourceReader:
         self._assigned = False
         self._held_up: dict[transport.TP, str] = {}
         self._releasing: set[asyncio.Task[None]] = set()
+
+    def away(self, reason: str) -> None:
+        """Kafka is out of reach for this reason; '' when it is there."""
+        if reason:
+            self._sink.away(reason)
 
     def not_ready(self) -> Mapping[str, str]:
         """Why nothing is read now."""
@@ -243,21 +249,30 @@ async def run(settings: Settings) -> int:
         raise SourcesError(
             "nothing to read: no file of SIXFOLD_SOURCES has [kafka] with topics (docs/sources/kafka.md)"
         )
-    async with open_log(settings) as log:
+    sink = KafkaSink(settings.events_topic, settings.partitions, PATIENCE_SECONDS)
+    metrics = SourceMetrics(source.name for source in sources)
+    reader = SourceReader(topics, sink, metrics)
+    endpoint = Endpoint(metrics.registry, NOT_READY, reader.not_ready)
+    async with AsyncExitStack() as opened:
+        if settings.metrics_port:
+            await endpoint.start(settings.metrics_host, settings.metrics_port, "SIXFOLD_METRICS_PORT")
+            opened.push_async_callback(endpoint.stop)
+            logger.info("metrics: http://%s:%d/metrics", settings.metrics_host, settings.metrics_port)
+        connecting = AsyncExitStack()
+        opened.push_async_callback(_close, connecting)
+        try:
+            log = await unless_stopped(connecting.enter_async_context(await_log(settings, reader.away)))
+            await unless_stopped(await_rights(settings, log, "sources", reader.away))
+        except Stopped:
+            return 0
         await _check_topics(settings, log, topics)
-        sink = KafkaSink(log, settings.events_topic, settings.partitions, PATIENCE_SECONDS)
-        metrics = SourceMetrics(source.name for source in sources)
-        reader = SourceReader(topics, sink, metrics)
+        sink.connect(log)
         app = _build(settings, reader, list(topics))
         consumer = transport.consumer_of
         metrics.show(
             lambda: consumer(app).inflight if app.started else 0,
             lambda: consumer(app).lag() if app.started else {},
         )
-        endpoint = Endpoint(metrics.registry, NOT_READY, reader.not_ready)
-        if settings.metrics_port:
-            await endpoint.start(settings.metrics_host, settings.metrics_port, "SIXFOLD_METRICS_PORT")
-            logger.info("metrics: http://%s:%d/metrics", settings.metrics_host, settings.metrics_port)
         for topic, source in topics.items():
             logger.info("%s (%s): reads %s", source.name, source.kind, topic)
         beside = [asyncio.create_task(sink.run()), asyncio.create_task(announce(sources, sink))]
@@ -267,9 +282,11 @@ async def run(settings: Settings) -> int:
             for task in beside:
                 task.cancel()
             await asyncio.wait(beside, timeout=_CLOSE_SECONDS)
-            await endpoint.stop()
-            with suppress(TimeoutError):  # Kafka may be away, and nothing that was acknowledged waits for it
-                await asyncio.wait_for(log.close(), _CLOSE_SECONDS)
+
+
+async def _close(opened: AsyncExitStack) -> None:
+    with suppress(TimeoutError):  # Kafka may be away, and nothing that was acknowledged waits for it
+        await asyncio.wait_for(opened.aclose(), _CLOSE_SECONDS)
 
 
 async def _check_topics(settings: Settings, log: Log, topics: Mapping[str, NamedSource]) -> None:
