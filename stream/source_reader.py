@@ -17,8 +17,18 @@ from typing import NamedTuple
 import faust
 from aiokafka.errors import KafkaError
 
-from schemas.adapters import FORMATS, NOTHING_KNOWN, Adapted, Adapter, ConfigurationError, Context, NotAdaptable
-from schemas.adapters.payload import parse
+from schemas import MAX_BYTES, Reason
+from schemas.adapters import (
+    FORMATS,
+    NOTHING_KNOWN,
+    Adapted,
+    Adapter,
+    ConfigurationError,
+    Context,
+    NotAdaptable,
+    Refusal,
+)
+from schemas.adapters.payload import parse, raw
 from sinks.endpoint import Endpoint
 from stream import transport
 from stream.gateway.serving import announce
@@ -54,12 +64,23 @@ class SourcesError(Exception):
     """Nothing can be read: one line with what to do."""
 
 
-class _Read(NamedTuple):
-    """What came of a batch."""
+class _Made(NamedTuple):
+    """A record for the topic of the events, and what becomes of it where it is larger than the topic takes."""
 
-    records: list[Record]
-    outcomes: Counter[str]
-    events: int
+    record: Record
+    read: int
+    """The index, in its batch, of the record that it was made of."""
+    payload: object
+    context: Context
+    refusal: Refusal | None = None
+    """None of an event."""
+
+
+class _Read(NamedTuple):
+    """What came of a batch; an outcome for each of its records."""
+
+    made: list[_Made]
+    outcomes: list[str]
 
 
 def topics_of(settings: Settings, sources: Sequence[NamedSource]) -> dict[str, NamedSource]:
@@ -82,8 +103,11 @@ def topics_of(settings: Settings, sources: Sequence[NamedSource]) -> dict[str, N
 class SourceReader:
     """The processor behind the agent: adapts a batch, has it acknowledged, then acknowledges the batch."""
 
-    def __init__(self, topics: Mapping[str, NamedSource], sink: KafkaSink, metrics: SourceMetrics) -> None:
+    def __init__(
+        self, topics: Mapping[str, NamedSource], sink: KafkaSink, metrics: SourceMetrics, events_topic: str
+    ) -> None:
         """Open the adapters. Raises ConfigurationError."""
+        self._events_topic = events_topic
         named = {source.name: source for source in topics.values()}
         adapters = {name: source.open() for name, source in named.items()}
         self._by_topic = {topic: (source, adapters[source.name]) for topic, source in topics.items()}
@@ -119,32 +143,70 @@ class SourceReader:
         """Acknowledge a batch after Kafka has acknowledged what comes of it; retries until it is no longer ours."""
         source, adapter = self._by_topic[batch.tp.topic]
         found = await asyncio.to_thread(_adapt, source, adapter, batch)
-        if not await self._keep(source, batch, found.records):
+        refused = await self._keep(source, batch, found.made)
+        if refused is None:
             return
         if not batch.ack():
             return  # another member reads it again, and counts it
-        self._metrics.events.labels(source.name).inc(found.events)
-        for outcome, records in found.outcomes.items():
+        for made in refused:
+            found.outcomes[made.read] = "refused"
+        events = sum(made.refusal is None for made in found.made) - sum(made.refusal is None for made in refused)
+        self._metrics.events.labels(source.name).inc(events)
+        for outcome, records in Counter(found.outcomes).items():
             self._metrics.records.labels(source.name, outcome).inc(records)
 
-    async def _keep(self, source: NamedSource, batch: transport.Batch, records: Sequence[Record]) -> bool:
+    async def _keep(self, source: NamedSource, batch: transport.Batch, made: Sequence[_Made]) -> list[_Made] | None:
+        """Return once Kafka has all; gives those that were too large, None for a batch that is no longer ours."""
         pause, longest = RETRY_SECONDS
         try:
             while not batch.stale:
                 try:
-                    if records:
-                        await self._sink.accept(records)
+                    return await self._accept(source, batch, made)
                 except (Unavailable, TooLarge) as error:
                     self._held_up[batch.tp] = f"{source.name}: {batch.tp.topic} is held up: {error}"
                     logger.warning("%s; trying again in %g s", self._held_up[batch.tp], pause)
                     self._metrics.retries.inc()
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, longest)
-                else:
-                    return True
-            return False
+            return None
         finally:
             self._held_up.pop(batch.tp, None)
+
+    async def _accept(self, source: NamedSource, batch: transport.Batch, made: Sequence[_Made]) -> list[_Made]:
+        """Have all acknowledged in their order; one that the topic does not take becomes a dead letter.
+
+        Raises `Unavailable`, and `TooLarge` where not even the facts of a dead letter fit.
+        """
+        if not made:
+            return []
+        try:
+            await self._sink.accept([each.record for each in made])
+        except TooLarge:
+            if len(made) > 1:  # one of them is at fault
+                half = len(made) // 2
+                before = await self._accept(source, batch, made[:half])
+                return before + await self._accept(source, batch, made[half:])
+            await self._refuse(source, batch, made[0])
+            return [made[0]]
+        return []
+
+    async def _refuse(self, source: NamedSource, batch: transport.Batch, made: _Made) -> None:
+        """Keep as much of the payload as the topic takes."""
+        size = len(made.record[1])
+        message = f"the event made of it has {size} bytes, more than {self._events_topic} takes (max.message.bytes)"
+        refusal = made.refusal or Refusal(str(Reason.TOO_LARGE), message, raw(made.payload))
+        limit = min(size - 1, MAX_BYTES)
+        while True:
+            value = refused_record(source.name, refusal, made.context, limit)
+            try:
+                await self._sink.accept([(None, value)])
+            except TooLarge:
+                if len(value) > limit:  # only the facts are left
+                    raise
+                limit //= 2
+            else:
+                break
+        logger.warning("%s: %s[%d]: kept as a dead letter: %s", source.name, *batch.tp, message)
 
     @property
     def _consumer(self) -> transport.Consumer:
@@ -170,21 +232,21 @@ def _adapt(source: NamedSource, adapter: Adapter, batch: transport.Batch) -> _Re
     """All records of a batch, in their order."""
     # Figures that are restated count as of when they were written, unless they say it themselves.
     restated = source.kind in FORMATS and FORMATS[source.kind].restated
-    records: list[Record] = []
-    outcomes: Counter[str] = Counter()
-    events = 0
-    for record in batch.records:
+    all_made: list[_Made] = []
+    outcomes: list[str] = []
+    for index, record in enumerate(batch.records):
         payload = _payload(record.value)
         if payload is None:
-            outcomes["tombstone"] += 1
+            outcomes.append("tombstone")
             continue
         context = Context(as_of=_instant(record.timestamp)) if restated else NOTHING_KNOWN
         adapted = adapter.adapt(payload, context)
-        records += map(record_of, adapted.events)
-        records += ((None, refused_record(source.name, refusal, context)) for refusal in adapted.refusals)
-        outcomes[_outcome(adapted)] += 1
-        events += len(adapted.events)
-    return _Read(records, outcomes, events)
+        all_made += (_Made(record_of(event), index, payload, context) for event in adapted.events)
+        for refusal in adapted.refusals:
+            letter = refused_record(source.name, refusal, context)
+            all_made.append(_Made((None, letter), index, payload, context, refusal))
+        outcomes.append(_outcome(adapted))
+    return _Read(all_made, outcomes)
 
 
 def _payload(value: bytes | None) -> object:
@@ -251,7 +313,7 @@ async def run(settings: Settings) -> int:
         )
     sink = KafkaSink(settings.events_topic, settings.partitions, PATIENCE_SECONDS)
     metrics = SourceMetrics(source.name for source in sources)
-    reader = SourceReader(topics, sink, metrics)
+    reader = SourceReader(topics, sink, metrics, settings.events_topic)
     endpoint = Endpoint(metrics.registry, NOT_READY, reader.not_ready)
     async with AsyncExitStack() as opened:
         if settings.metrics_port:

@@ -325,6 +325,44 @@ def test_no_offset_is_committed_before_kafka_has_the_events(kafka: KafkaBroker, 
     asyncio.run(work())
 
 
+def test_an_event_that_the_topic_does_not_take_becomes_a_dead_letter(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """Before and after it the others arrive; what is kept of it fits, and says what was wrong."""
+    settings = setting(kafka, tmp_path, "large-", "rows")
+    topic, port, limit = f"{settings.prefix}rows", free_port(), 8_000
+    numbers = range(40)
+
+    def value(number: int) -> dict[str, Any]:
+        return row(number, email=f"{'x' * 3 * limit}@a.example" if number in (7, 22) else None)
+
+    async def work() -> None:
+        await prepare(settings)
+        await largest_event(settings, limit)
+        await prepare(settings, rows=[*map(value, numbers), b"{ no json " + b"y" * 3 * limit])
+        with reading(settings, tmp_path, METRICS_PORT=str(port)) as process:
+            await until_committed(process, settings, topic, len(numbers) + 1)
+            async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+                metrics = await answer.text()
+            assert 'sixfold_sources_records_total{outcome="refused",source="rows"} 3.0' in metrics
+            assert 'sixfold_sources_records_total{outcome="adapted",source="rows"} 38.0' in metrics
+            assert 'sixfold_sources_events_total{source="rows"} 38.0' in metrics
+            assert (await readiness(port))[0] == 200
+            assert stopped(process) == 0
+        found = await everything(settings)
+        events = {int(each["data"]["lead_id"]) for each in found if each["type"] != TYPE}
+        assert events == set(numbers) - {7, 22}
+        refused = {json.dumps(each["data"], sort_keys=True): each for each in found if each["type"] == TYPE}
+        reasons = sorted(each["data"]["reason"] for each in refused.values())
+        assert reasons == ["invalid-json", "too-large", "too-large"]
+        for each in refused.values():
+            assert len(json.dumps(each)) <= limit
+            assert each["data"]["cut_from"] > 3 * limit
+            if each["data"]["reason"] == "too-large":
+                assert f"bytes, more than {settings.events_topic} takes (max.message.bytes)" in each["data"]["message"]
+                assert each["data"]["payload"].startswith('{"id": ')
+
+    asyncio.run(work())
+
+
 async def largest_event(settings: Settings, size: int) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.brokers)
     await admin.start()
