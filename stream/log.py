@@ -326,6 +326,12 @@ class Log:
                 raise WrongPartitions(topic.name, found, topic.num_partitions)
         return [topic.name for topic in missing]
 
+    async def beginnings(self, partitions: Collection[TP]) -> dict[TP, int]:
+        """The first offset that the log still has, by partition. Raises `KafkaError`."""
+        async with self._exclusive():
+            found: dict[TP, int] = await self._consumer.beginning_offsets(list(partitions))
+            return found
+
     async def bounds(self, partitions: Collection[TP]) -> dict[TP, tuple[int, int]]:
         """The first offset and the offset after the last, by partition.
 

@@ -113,6 +113,7 @@ class SourceReader:
         self._by_topic = {topic: (source, adapters[source.name]) for topic, source in topics.items()}
         self._sink, self._metrics = sink, metrics
         self.app: faust.App | None = None
+        self.log: Log | None = None
         self._assigned = False
         self._held_up: dict[transport.TP, str] = {}
         self._releasing: set[asyncio.Task[None]] = set()
@@ -142,6 +143,8 @@ class SourceReader:
     async def read(self, batch: transport.Batch) -> None:
         """Acknowledge a batch after Kafka has acknowledged what comes of it; retries until it is no longer ours."""
         source, adapter = self._by_topic[batch.tp.topic]
+        if batch.first > batch.follows:
+            await self._check_missing(batch)
         found = await asyncio.to_thread(_adapt, source, adapter, batch)
         refused = await self._keep(source, batch, found.made)
         if refused is None:
@@ -208,6 +211,33 @@ class SourceReader:
                 break
         logger.warning("%s: %s[%d]: kept as a dead letter: %s", source.name, *batch.tp, message)
 
+    async def _check_missing(self, batch: transport.Batch) -> None:
+        """Offsets may be missing, of transaction markers or of what compaction took; what retention took is a loss."""
+        with suppress(KafkaError):  # it is only told of
+            begin = (await self._log.beginnings([batch.tp]))[batch.tp]
+            self._note_lost(batch.tp, batch.follows, min(begin, batch.first))
+
+    def _note_lost(self, tp: transport.TP, expected: int, begin: int) -> None:
+        if begin <= expected:
+            return
+        source = self._by_topic[tp.topic][0].name
+        self._metrics.lost.labels(source, tp.topic).inc(begin - expected)
+        logger.error(
+            "%s: %s[%d] has lost %d records: Kafka deleted the offsets %d to %d before they were read; reading goes on "
+            "at %d (lengthen the topic's retention, and have the source send them again)",
+            source,
+            *tp,
+            begin - expected,
+            expected,
+            begin - 1,
+            begin,
+        )
+
+    @property
+    def _log(self) -> Log:
+        assert self.log is not None  # noqa: S101 - there before anything is read
+        return self.log
+
     @property
     def _consumer(self) -> transport.Consumer:
         assert self.app is not None  # noqa: S101 - it calls us
@@ -217,13 +247,19 @@ class SourceReader:
         pause, longest = RETRY_SECONDS
         while self._consumer.epoch == epoch:
             try:
-                await self._consumer.release(await self._consumer.committed(partitions), epoch=epoch)
+                committed = await self._consumer.committed(partitions)
+                begins = await self._log.beginnings(partitions)
+                offsets = {tp: max(offset, begins[tp]) for tp, offset in committed.items()}
+                await self._consumer.release(offsets, epoch=epoch)
             except KafkaError as error:
                 logger.warning("cannot read where to go on, trying again in %g s: %s", pause, type(error).__name__)
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, longest)
             else:
                 self._assigned = True
+                for tp, offset in committed.items():
+                    if offset:  # else this group has read nothing of it yet
+                        self._note_lost(tp, offset, begins[tp])
                 logger.info("reads %d partitions", len(partitions))
                 return
 
@@ -312,7 +348,7 @@ async def run(settings: Settings) -> int:
             "nothing to read: no file of SIXFOLD_SOURCES has [kafka] with topics (docs/sources/kafka.md)"
         )
     sink = KafkaSink(settings.events_topic, settings.partitions, PATIENCE_SECONDS)
-    metrics = SourceMetrics(source.name for source in sources)
+    metrics = SourceMetrics({topic: source.name for topic, source in topics.items()})
     reader = SourceReader(topics, sink, metrics, settings.events_topic)
     endpoint = Endpoint(metrics.registry, NOT_READY, reader.not_ready)
     async with AsyncExitStack() as opened:
@@ -329,6 +365,7 @@ async def run(settings: Settings) -> int:
             return 0
         await _check_topics(settings, log, topics)
         sink.connect(log)
+        reader.log = log
         app = _build(settings, reader, list(topics))
         consumer = transport.consumer_of
         metrics.show(
