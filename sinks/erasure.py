@@ -18,6 +18,7 @@ from clickhouse_connect.driver.client import Client
 from schemas import decode_key
 from sinks.client import bound_lists
 from sinks.dead_letters import Place, delete
+from sinks.payload_ids import scalars_of
 from stream.refused import TYPE as REFUSED
 from stream.refused import read_refused
 
@@ -31,6 +32,8 @@ _NUMBER = {
     "opportunity": re.compile(rb'"opportunity_id"\s*:\s*(-?[0-9]+)'),
 }
 _DIGITS = re.compile(rb"-?[0-9]+")
+_NUMERIC = re.compile(r"-?[0-9]{1,12}")
+"""Ids that might as well be an amount, a count or a time of day."""
 _BETWEEN = re.compile(r"[\s\x00,;|&=<>\[\](){}\\\"']+")
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -55,16 +58,26 @@ class ErasedIds:
 
     def named_in(self, value: bytes) -> bool:
         """Whether the bytes of an event, or of a refused payload's record, name one of the ids."""
+        if refused := read_refused(value):  # the facts around the payload are ours, and name nobody
+            return self._named_in_payload(refused.payload, refused.context.query)
         if self._named_in(value):
-            return True
-        if (refused := read_refused(value)) and self._named_in_payload(refused.payload, refused.context.query):
             return True
         if value[:2] in _UTF16 and self._named_in(value.decode("utf-16", "replace").encode()):
             return True
         return b"\0" in value and self._named_in(value.replace(b"\0", b""))
 
     def _named_in_payload(self, payload: bytes, query: Mapping[str, str]) -> bool:
-        """JSON, a form, a row, XML, or any of these inside a string of another."""
+        """JSON, a form, a row, XML, or any of these inside a string of another.
+
+        Where it can be decoded, a short number is an id only at a member that holds one (`sinks.payload_ids`). What
+        cannot be decoded, or is only the beginning of a payload, names an id that stands in it as any word.
+        """
+        if (scalars := scalars_of(payload, query)) is not None:
+            return any(
+                text in self.all
+                and (not _NUMERIC.fullmatch(text) or any(text in self._by_kind[kind] for kind in kinds))
+                for text, kinds in scalars
+            )
         return (
             self.named_in(payload)
             or any(value in self.all for value in query.values())

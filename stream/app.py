@@ -11,7 +11,7 @@ import gc
 import logging
 import os
 import sys
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 
 import faust
 
@@ -22,10 +22,11 @@ from sinks.metrics import NOT_READY, WorkerMetrics
 from stream import transport
 from stream.commands.migrate import check_tables, check_topics, migrate_tables
 from stream.commands.output import log_to_stderr
-from stream.kafka_access import faust_credentials, open_log
+from stream.kafka_access import faust_credentials
 from stream.log import Log, LogUnreachable
 from stream.settings import Settings
 from stream.shard import Topics
+from stream.starting import Stopped, await_log, await_rights, unless_stopped
 from stream.topics import migrate_topics
 from stream.worker import Worker
 
@@ -89,28 +90,39 @@ def build(
 
 async def main(settings: Settings) -> int:
     """Run a worker until it is told to stop; gives the exit code."""
-    await _refuse_old_rules(settings)
-    if settings.migrate_at_start:
-        await asyncio.to_thread(migrate_tables, settings)
-        await migrate_topics(settings)
-    else:
-        await asyncio.to_thread(check_tables, settings)
-        await check_topics(settings)
-    client = connect(settings, receive_seconds=settings.clickhouse_timeout, wait_end_of_query=1)
-    metrics = WorkerMetrics()
-    async with open_log(settings) as log:
-        store = ClickHouseStore(client, settings.worker_name, metrics.inserted)
-        app, worker = build(settings, log, store, metrics)
-        endpoint = Endpoint(metrics.registry, NOT_READY, worker.not_ready)
+    metrics, starting = WorkerMetrics(), {"unassigned": "the worker is starting"}
+    working: list[Worker] = []
+    endpoint = Endpoint(metrics.registry, NOT_READY, lambda: working[0].not_ready() if working else starting)
+    async with AsyncExitStack() as opened:
         if settings.metrics_port:
             await endpoint.start(settings.metrics_host, settings.metrics_port, "SIXFOLD_METRICS_PORT")
+            opened.push_async_callback(endpoint.stop)
             logger.info("metrics: http://%s:%d/metrics", settings.metrics_host, settings.metrics_port)
+        await _refuse_old_rules(settings)
+        await asyncio.to_thread(migrate_tables if settings.migrate_at_start else check_tables, settings)
+
+        def away(reason: str) -> None:
+            starting.pop("kafka", None)
+            starting.update({"kafka": reason} if reason else {})
+
+        try:
+            log = await unless_stopped(opened.enter_async_context(await_log(settings, away)))
+            if settings.migrate_at_start:
+                await migrate_topics(settings)
+            await unless_stopped(await_rights(settings, log, "worker", away))
+        except Stopped:
+            return 0
+        if not settings.migrate_at_start:
+            await check_topics(settings)
+        client = connect(settings, receive_seconds=settings.clickhouse_timeout, wait_end_of_query=1)
+        store = ClickHouseStore(client, settings.worker_name, metrics.inserted)
+        app, worker = build(settings, log, store, metrics)
+        working.append(worker)
         worker.start()
         try:
             return await transport.serve(app)
         finally:
             await worker.stop()
-            await endpoint.stop()
 
 
 def _return_memory() -> None:

@@ -72,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
     from sinks.client import ClickHouseUnusable, message_of
+    from stream.kafka_access_list import NotAllowed
     from stream.log import LogUnreachable, TopicRefused, WrongPartitions
 
     try:
@@ -90,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(f"ClickHouse went away: {message_of(error)}")
     except ClickHouseError as error:
         return _refuse(f"ClickHouse says: {message_of(error)}")
-    except (CommandError, ClickHouseUnusable, LogUnreachable, TopicRefused, WrongPartitions) as error:
+    except (CommandError, ClickHouseUnusable, LogUnreachable, NotAllowed, TopicRefused, WrongPartitions) as error:
         return _refuse(str(error))
     return code if isinstance(code, int) else OK
 

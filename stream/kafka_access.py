@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from stream.log import Log, LogUnreachable
+from stream.log import Log, LogAway
 from stream.settings import Settings, SettingsError
 
 CONNECT_SECONDS = 15
@@ -17,7 +17,7 @@ CONNECT_SECONDS = 15
 async def open_log(settings: Settings, seconds: float = CONNECT_SECONDS) -> AsyncIterator[Log]:
     """Connect to the brokers of the settings.
 
-    Raises `LogUnreachable`, also when nothing answers for `seconds`, and `SettingsError`.
+    Raises `LogUnreachable`, `LogAway` when nothing answers for `seconds`, and `SettingsError`.
     """
     security = kafka_arguments(settings)
     # What the client logs meanwhile is said by the error, in one line.
@@ -28,7 +28,7 @@ async def open_log(settings: Settings, seconds: float = CONNECT_SECONDS) -> Asyn
         async with asyncio.timeout(seconds):
             log = await Log.open(settings.broker_list, security)
     except TimeoutError:
-        raise LogUnreachable(
+        raise LogAway(
             f"no Kafka broker answers at {settings.brokers} within {seconds:g} s: start it, or correct "
             f"SIXFOLD_BROKERS ({settings.origins()['brokers']})"
         ) from None
@@ -53,7 +53,7 @@ def kafka_arguments(settings: Settings) -> dict[str, Any]:
         arguments |= {
             "sasl_mechanism": settings.kafka_sasl_mechanism,
             "sasl_plain_username": settings.kafka_username,
-            "sasl_plain_password": settings.kafka_secret.get_secret_value(),
+            "sasl_plain_password": settings.kafka_password.get_secret_value(),
         }
     return arguments
 

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
-from typing import Any, NamedTuple, Self, TypeAlias
+from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -29,9 +29,12 @@ from aiokafka.errors import (
     for_code,
 )
 
+from stream.kafka_rights import operations_on_group, operations_on_topic
+
 __all__ = [
     "TP",
     "Log",
+    "LogAway",
     "LogUnreachable",
     "Mark",
     "Outgoing",
@@ -65,6 +68,10 @@ _SEED = 0x9747B28C
 
 class LogUnreachable(Exception):  # noqa: N818 - it says what happened
     """No broker answers, or none lets us in."""
+
+
+class LogAway(LogUnreachable):
+    """No broker answers at all: it may come yet."""
 
 
 class WrongPartitions(Exception):  # noqa: N818 - it says what is wrong
@@ -139,39 +146,49 @@ def home_partition(key: str | bytes, partitions: int) -> int:
     return (murmur2(key.encode() if isinstance(key, str) else key) & 0x7FFFFFFF) % partitions
 
 
-async def _refusal(brokers: Sequence[str], security: Mapping[str, Any]) -> str:
-    """Why none of the brokers lets us in, and what to do: from the first one, as the client only logs it."""
-    host, _, port = brokers[0].rpartition(":")
+async def _refusal(brokers: Sequence[str], security: Mapping[str, Any]) -> LogUnreachable:
+    """Why none of the brokers lets us in, and what to do, as the client only logs it: one that refuses says most."""
+    found = LogUnreachable()
+    for broker in brokers:
+        found = await _refusal_of(broker, brokers, security)
+        if not isinstance(found, LogAway):
+            break
+    return found
+
+
+async def _refusal_of(broker: str, brokers: Sequence[str], security: Mapping[str, Any]) -> LogUnreachable:
+    host, _, port = broker.rpartition(":")
     protocol = security.get("security_protocol", "PLAINTEXT")
     setting = f"SIXFOLD_KAFKA_SECURITY_PROTOCOL={protocol}"
     try:
         (await create_conn(host, int(port), request_timeout_ms=5_000, **security)).close()
     except ssl.SSLCertVerificationError as error:
-        return (
-            f"Kafka at {brokers[0]} shows a certificate that is not trusted ({error.verify_message}): set "
+        return LogUnreachable(
+            f"Kafka at {broker} shows a certificate that is not trusted ({error.verify_message}): set "
             "SIXFOLD_KAFKA_CA_FILE to the authority's certificate, and the names in SIXFOLD_BROKERS as it has them"
         )
     except ssl.SSLError as error:
-        return f"Kafka at {brokers[0]} does not speak TLS with us ({error.reason}): does {setting} fit?"
+        return LogUnreachable(f"Kafka at {broker} does not speak TLS with us ({error.reason}): does {setting} fit?")
     except (AuthenticationFailedError, SaslAuthenticationFailed):
         user = security.get("sasl_plain_username")
-        return (
-            f"Kafka at {brokers[0]} refuses user {user}: correct SIXFOLD_KAFKA_USERNAME and SIXFOLD_KAFKA_PASSWORD, "
+        return LogUnreachable(
+            f"Kafka at {broker} refuses user {user}: correct SIXFOLD_KAFKA_USERNAME and SIXFOLD_KAFKA_PASSWORD, "
             f"or SIXFOLD_KAFKA_SASL_MECHANISM ({security.get('sasl_mechanism')})"
         )
     except UnsupportedSaslMechanismError:
-        return (
-            f"Kafka at {brokers[0]} does not take {security.get('sasl_mechanism')}: correct "
-            "SIXFOLD_KAFKA_SASL_MECHANISM"
+        return LogUnreachable(
+            f"Kafka at {broker} does not take {security.get('sasl_mechanism')}: correct SIXFOLD_KAFKA_SASL_MECHANISM"
         )
     except (KafkaError, TimeoutError, ConnectionResetError, ConnectionAbortedError):
-        return f"Kafka at {brokers[0]} ends the connection before it has answered: does {setting} fit?"
+        return LogUnreachable(f"Kafka at {broker} ends the connection before it has answered: does {setting} fit?")
     except OSError as error:
-        return (
+        return LogAway(
             f"no Kafka broker answers at {', '.join(brokers)}: start it, or correct the brokers in the settings "
             f"({error.strerror or error})"
         )
-    return f"no Kafka broker answers at {', '.join(brokers)}: it takes connections, but tells of no cluster; try again"
+    return LogAway(
+        f"no Kafka broker answers at {', '.join(brokers)}: it takes connections, but tells of no cluster; try again"
+    )
 
 
 class Log:
@@ -218,7 +235,7 @@ class Log:
                 opening.push_async_callback(producer.stop)
                 await producer.start()
             except KafkaConnectionError as exc:
-                raise LogUnreachable(await _refusal(brokers, security or {})) from exc
+                raise await _refusal(brokers, security or {}) from exc
             return cls(admin, consumer, producer, opening.pop_all())
 
     async def close(self) -> None:
@@ -246,6 +263,13 @@ class Log:
             for found in await self._admin.describe_topics()
             if not found["error_code"]
         }
+
+    async def operations(self, resource: Literal["topic", "group"], name: str) -> frozenset[str] | None:
+        """What we may do to a topic or a consumer group (`stream.kafka_rights`); None where the broker does not tell.
+
+        Raises `KafkaError`.
+        """
+        return await (operations_on_topic if resource == "topic" else operations_on_group)(self._admin, name)
 
     async def members(self, group: str) -> list[str]:
         """The hosts of a consumer group's members; [] where there is no such group. Raises `KafkaError`.
@@ -301,6 +325,12 @@ class Log:
             if found != topic.num_partitions:  # someone else was faster, with another number
                 raise WrongPartitions(topic.name, found, topic.num_partitions)
         return [topic.name for topic in missing]
+
+    async def beginnings(self, partitions: Collection[TP]) -> dict[TP, int]:
+        """The first offset that the log still has, by partition. Raises `KafkaError`."""
+        async with self._exclusive():
+            found: dict[TP, int] = await self._consumer.beginning_offsets(list(partitions))
+            return found
 
     async def bounds(self, partitions: Collection[TP]) -> dict[TP, tuple[int, int]]:
         """The first offset and the offset after the last, by partition.

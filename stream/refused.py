@@ -68,8 +68,12 @@ class RefusedPayload:
     context: Context = NOTHING_KNOWN
 
 
-def refused_record(source_name: str, refusal: Refusal, context: Context = NOTHING_KNOWN) -> bytes:
+def refused_record(
+    source_name: str, refusal: Refusal, context: Context = NOTHING_KNOWN, limit: int = MAX_BYTES
+) -> bytes:
     """Make the value of a record on the topic of the events; never longer than an event, never raises.
+
+    A lower `limit` in bytes is kept to as far as the facts without any of the payload allow.
 
     `source_name` is what the source is called in `SIXFOLD_SOURCES`. The same refusal gives the same bytes.
     """
@@ -77,14 +81,14 @@ def refused_record(source_name: str, refusal: Refusal, context: Context = NOTHIN
     identity = hashlib.sha256(b"\0".join((source_name.encode("utf-8", "replace"), raw))).hexdigest()[:32]
     while True:
         value = _value(source_name, refusal, identity, raw[:kept], context)
-        if len(value) <= MAX_BYTES:
+        if len(value) <= limit or (kept == 0 and context is NOTHING_KNOWN):
             return value
         if kept == 0:  # what was known besides is longer than any event
             context = NOTHING_KNOWN
             kept = len(raw)
             continue
         # escapes make up to six bytes of one: in proportion, and a little more
-        kept = min(kept - 1, kept * MAX_BYTES // len(value) * 99 // 100)
+        kept = min(kept - 1, kept * limit // len(value) * 99 // 100)
 
 
 def read_refused(value: bytes | None) -> RefusedPayload | None:

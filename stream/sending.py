@@ -20,6 +20,7 @@ from tenacity import (
 
 from schemas import Rejected, decode
 from stream.kafka_access import open_log
+from stream.kafka_access_list import Access, NotAllowed, require
 from stream.log import Log, LogUnreachable, Outgoing, home_partition
 from stream.settings import Settings
 
@@ -62,6 +63,10 @@ async def open_destination(settings: Settings) -> AsyncIterator[Destination]:
         try:
             log = await opening.enter_async_context(open_log(settings))
         except LogUnreachable as error:
+            raise SendingError(str(error)) from None
+        try:
+            await require(settings, log, Access("topic", settings.events_topic, ("Write",)))
+        except NotAllowed as error:
             raise SendingError(str(error)) from None
         partitions = await log.partitions(settings.events_topic)
         if partitions is None:

@@ -7,6 +7,9 @@ that gives a setting wins, whole (maps are replaced, not merged):
 4. `sixfold.toml` of the data directory, where the embedded stack leaves its addresses, 5. the default.
 
 In the first two an empty value is no value.
+
+A secret may stand in a file that a setting names (`FILES`), as its text without the line end. The file and the secret
+itself are one setting in two forms: the source that comes first decides, and none gives both.
 """
 
 import difflib
@@ -54,6 +57,15 @@ PREFIX = "SIXFOLD_"
 DATA = Path(".sixfold")
 FILE = "sixfold.toml"
 _RANKS = {"argument": 0, "environment": 1, ".env": 2, FILE: 3}
+FILES: Mapping[str, str] = {
+    "clickhouse_password_file": "clickhouse_url",
+    "clickhouse_reader_password_file": "clickhouse_reader_url",
+    "gateway_key_file": "gateway_key",
+    "kafka_password_file": "kafka_password",
+    "page_password_file": "page_password",
+    "page_session_key_file": "page_session_key",
+}
+"""Settings that name a file with a secret, and the setting that it is for; of an address the file has the password."""
 UNITS = 10_000
 """A probability of 1 in the units of the rules."""
 
@@ -230,6 +242,9 @@ class Settings(BaseSettings):
     clickhouse_reader_url: SecretStr | None = Field(
         default=None, description="the same database as a user who may only read; without one, clickhouse_url"
     )
+    clickhouse_reader_password_file: Path | None = Field(
+        default=None, description="a file with the reader's password, in the place of the one in its URL"
+    )
     clickhouse_ca_file: Path | None = Field(
         default=None, description="PEM file of the authorities that ClickHouse's certificate must be of; the system's"
     )
@@ -363,9 +378,11 @@ class Settings(BaseSettings):
         default=None, description="the page's address as browsers see it, behind a proxy: https://reports.example.com"
     )
     page_password: SecretStr | None = Field(default=None, description="what the page asks for")
+    page_password_file: Path | None = Field(default=None, description="a file with what the page asks for")
     page_session_key: SecretStr | None = Field(
         default=None, description="signs the page's sessions; without one they end when it stops"
     )
+    page_session_key_file: Path | None = Field(default=None, description="a file with that key")
     page_user_header: str = Field(
         default="", description="HTTP header in which a reverse proxy names the user, such as X-Forwarded-User"
     )
@@ -396,15 +413,12 @@ class Settings(BaseSettings):
     clickhouse_port: Port = Field(default=0, description="of sixfold up; 0: a free one")
 
     _origins: dict[str, str] = PrivateAttr(default_factory=dict)
-    _clickhouse: ClickHouseAddress = PrivateAttr()
-    _kafka_secret: SecretStr = PrivateAttr()
-    _gateway_keys: tuple[SecretStr, ...] = PrivateAttr()
 
     @field_validator("clickhouse_url", "clickhouse_reader_url")
     @classmethod
     def _check_clickhouse_url(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
-            _clickhouse_address(value.get_secret_value(), None)
+            _clickhouse_address(value.get_secret_value())
         return value
 
     @model_validator(mode="wrap")
@@ -412,19 +426,13 @@ class Settings(BaseSettings):
     def _keep_origins(cls, given: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:  # noqa: ANN401 - pydantic
         plain = {name: value.value for name, value in given.items()}
         origins = {name: value.origin for name, value in given.items()}
+        for name, setting in FILES.items():
+            _take_file(name, setting, plain, origins)
         try:
             self = handler(plain)
         except ValidationError as error:
             raise SettingsError(_lines(error, origins)) from None
         self._origins = origins
-        password = _password_in(self.clickhouse_password_file, "clickhouse_password_file", origins)
-        self._clickhouse = _clickhouse_address(self.clickhouse_url.get_secret_value(), password)
-        password = _password_in(self.kafka_password_file, "kafka_password_file", origins)
-        self._kafka_secret = self.kafka_password if password is None else SecretStr(password)
-        keys = _password_in(self.gateway_key_file, "gateway_key_file", origins)
-        if keys is None:
-            keys = self.gateway_key.get_secret_value() if self.gateway_key else ""
-        self._gateway_keys = tuple(SecretStr(key) for part in re.split(r"[,\n]", keys) if (key := part.strip()))
         if self.kafka_security_protocol.startswith("SASL") and not self.kafka_username:
             raise SettingsError(
                 f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} "
@@ -440,7 +448,7 @@ class Settings(BaseSettings):
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic names them; read below, each alone
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - clickhouse_password_file is ours
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - FILES are ours
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Put the sources in their order, each with the name that `origins` shows."""
         arguments = init_settings() if isinstance(init_settings, InitSettingsSource) else {}
@@ -473,7 +481,7 @@ class Settings(BaseSettings):
     @property
     def clickhouse(self) -> ClickHouseAddress:
         """ClickHouse's address, with the password of the password file if there is one."""
-        return self._clickhouse
+        return _clickhouse_address(self.clickhouse_url.get_secret_value())
 
     @property
     def clickhouse_reader(self) -> ClickHouseAddress:
@@ -484,18 +492,13 @@ class Settings(BaseSettings):
         found = self.origins()
         ranks = [_RANKS.get(found[name], len(_RANKS)) for name in ("clickhouse_reader_url", "clickhouse_url")]
         if self.clickhouse_reader_url is None or ranks[0] > ranks[1]:
-            return self._clickhouse
-        return _clickhouse_address(self.clickhouse_reader_url.get_secret_value(), None)
-
-    @property
-    def kafka_secret(self) -> SecretStr:
-        """The password for SASL, that of the password file if there is one."""
-        return self._kafka_secret
+            return self.clickhouse
+        return _clickhouse_address(self.clickhouse_reader_url.get_secret_value())
 
     @property
     def gateway_keys(self) -> tuple[SecretStr, ...]:
-        """The keys that the gateway takes, those of the key file if there is one; clients send the first."""
-        return self._gateway_keys
+        """The keys that the gateway takes; clients send the first."""
+        return keys_of(self.gateway_key.get_secret_value() if self.gateway_key else "")
 
     @property
     def broker_list(self) -> tuple[str, ...]:
@@ -617,20 +620,76 @@ def _read_toml(settings_cls: type[BaseSettings], path: Path) -> dict[str, Any]:
     return values
 
 
-def _password_in(path: Path | None, name: str, origins: Mapping[str, str]) -> str | None:
-    """Read the password in a file, without the line end; None without a file."""
-    if path is None:
-        return None
+def keys_of(text: str) -> tuple[SecretStr, ...]:
+    """The gateway's keys, with commas between them or one a line."""
+    return tuple(SecretStr(key) for part in re.split(r"[,\n]", text) if (key := part.strip()))
+
+
+def read_secret(path: Path, name: str, origin: str) -> str:
+    """Read the secret in a file, without the line end. Raises `SettingsError` that names the setting `name`."""
     try:
-        return path.read_text("utf-8").rstrip("\r\n")
+        secret = path.read_text("utf-8").rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
-            f"{PREFIX}{name.upper()} ({origins[name]}): cannot read {path}: "
+            f"{PREFIX}{name.upper()} ({origin}): cannot read {path}: "
             f"{getattr(error, 'strerror', 'it is no text')}; correct the path, its permissions or its content"
         ) from None
+    if not secret.strip():
+        raise SettingsError(f"{PREFIX}{name.upper()} ({origin}): {path} is empty; write the secret into it")
+    return secret
 
 
-def _clickhouse_address(url: str, password: str | None) -> ClickHouseAddress:
+def _take_file(name: str, setting: str, plain: dict[str, Any], origins: dict[str, str]) -> None:
+    """Put the secret in the file of setting `name` where `setting` has it, if no source before gives that one."""
+    path = plain.get(name)
+    if not isinstance(path, str | Path):
+        return
+    origin, given, is_address = origins[name], plain.get(setting), setting.endswith("_url")
+    if name == "clickhouse_reader_password_file" and given is None:
+        raise SettingsError(
+            f"{PREFIX}{name.upper()} ({origin}): there is no {PREFIX}{setting.upper()} that it is the password of; "
+            "set that, too"
+        )
+    if _has_password(given) if is_address else _secret_text(given) not in (None, ""):
+        file_rank, rank = (_RANKS.get(each, len(_RANKS)) for each in (origin, origins[setting]))
+        if file_rank == rank:
+            what = f"{PREFIX}{setting.upper()}, which has a password," if is_address else f"{PREFIX}{setting.upper()}"
+            raise SettingsError(f"{PREFIX}{name.upper()} ({origin}): {what} is set there, too; set one of the two")
+        if rank < file_rank:
+            del plain[name], origins[name]
+            return
+    secret = read_secret(Path(path), name, origin)
+    if not is_address:
+        plain[setting], origins[setting] = secret, str(path)
+    else:
+        plain[setting] = _with_password(given or Settings.model_fields[setting].default, secret)
+
+
+def _secret_text(value: object) -> object:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def _has_password(url: object) -> bool:
+    """Whether there is one in an address; one that is no address has none."""
+    try:
+        return bool(urlsplit(str(_secret_text(url) or "")).password)
+    except ValueError:
+        return False
+
+
+def _with_password(url: object, password: str) -> object:
+    """The address with another password; as it is where it is none, for then it is refused anyway."""
+    text = str(_secret_text(url))
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return text
+    user, at, host = parts.netloc.rpartition("@")
+    user = user.partition(":")[0] if at else ""
+    return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()
+
+
+def _clickhouse_address(url: str) -> ClickHouseAddress:
     form = "must be http://user:password@host:port/database (or https)"
     parts = urlsplit(url)
     try:
@@ -643,13 +702,11 @@ def _clickhouse_address(url: str, password: str | None) -> ClickHouseAddress:
     if not parts.hostname or "/" in database or parts.query or parts.fragment:
         raise ValueError(f"{form}; special characters in the password are percent-encoded")
     secure = parts.scheme == "https"
-    if password is None:
-        password = unquote(parts.password or "")
     return ClickHouseAddress(
         host=parts.hostname,
         port=port or (8443 if secure else 8123),
         user=unquote(parts.username or "") or "default",
-        password=SecretStr(password),
+        password=SecretStr(unquote(parts.password or "")),
         database=database or "default",
         secure=secure,
     )

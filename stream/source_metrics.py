@@ -1,6 +1,6 @@
 """What a process that reads Kafka sources counts, in a registry of its own."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from aiokafka import TopicPartition
 from prometheus_client.metrics_core import Metric as Family
@@ -24,7 +24,13 @@ LAG = Metric(
     "records in the log whose events are not yet acknowledged, by partition that this process has",
     ("topic", "partition"),
 )
-DECLARED = (RECORDS, EVENTS, RETRIES, IN_FLIGHT, LAG)
+LOST = Metric(
+    "sixfold_sources_lost_records_total",
+    "counter",
+    "records that Kafka deleted before they were read: retention was faster",
+    ("source", "topic"),
+)
+DECLARED = (RECORDS, EVENTS, RETRIES, IN_FLIGHT, LAG, LOST)
 NOT_READY = ("kafka", "starting")
 """What may keep such a process from being ready."""
 
@@ -32,14 +38,16 @@ OUTCOMES = ("adapted", "refused", "passed_over", "tombstone")
 
 
 class SourceMetrics:
-    """Counters of one process; `sources` are known before anything happens, so that the first is an increase."""
+    """Counters of one process; `topics` (to the source's name) are known at once, so that the first is an increase."""
 
-    def __init__(self, sources: Iterable[str]) -> None:
+    def __init__(self, topics: Mapping[str, str]) -> None:
         registry = self.registry = new_registry()
         self.records = RECORDS.counter(registry)
         self.events = EVENTS.counter(registry)
         self.retries = RETRIES.counter(registry)
-        for source in sources:
+        self.lost = LOST.counter(registry)
+        for topic, source in topics.items():
+            self.lost.labels(source, topic)
             self.events.labels(source)
             for outcome in OUTCOMES:
                 self.records.labels(source, outcome)

@@ -14,7 +14,7 @@ from stream.mapping import MappingError, read_mapping
 from stream.rows import RowMapper
 from stream.settings import Settings
 
-__all__ = ["NamedSource", "read_sources"]
+__all__ = ["NamedSource", "read_sources", "source_paths"]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -50,7 +50,7 @@ def read_sources(settings: Settings) -> tuple[NamedSource, ...]:
     """Read all source files, in the order of their names. Raises ConfigurationError, with a line for each fault."""
     found: dict[str, NamedSource] = {}
     faults: list[str] = []
-    for path in _files(settings):
+    for path in source_paths(settings):
         name = path.stem
         if fault := _fault_of_name(path, found.get(name)):
             faults.append(fault)
@@ -64,7 +64,8 @@ def read_sources(settings: Settings) -> tuple[NamedSource, ...]:
     return tuple(found[name] for name in sorted(found))
 
 
-def _files(settings: Settings) -> Iterator[Path]:
+def source_paths(settings: Settings) -> Iterator[Path]:
+    """The files that SIXFOLD_SOURCES names, those in its folders among them; they need not be there."""
     for each in settings.sources:
         path = Path(each)
         if path.is_dir():

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
+from stream.kafka_access_list import Access, require
 from stream.log import TP, Log
 from stream.settings import Settings
 
@@ -68,8 +69,9 @@ def read_standings(client: Client, *, shown: bool = True) -> dict[int, Standing]
 
 
 async def read_ends(log: Log, settings: Settings) -> Ends:
-    """Read the bounds of both topics. Raises `MissingTopic`."""
+    """Read the bounds of both topics. Raises `MissingTopic`, `NotAllowed`."""
     events, documents = settings.events_topic, settings.documents_topic
+    await require(settings, log, *(Access("topic", topic, ("Read",)) for topic in (events, documents)))
     partitions = []
     for topic in (events, documents):
         count = await log.partitions(topic)

@@ -19,6 +19,9 @@ directory, `sixfold.toml` of the data directory, the default. `sixfold settings`
 have commas between their entries; maps are JSON objects, or tables in a TOML file. Values of those marked secret are
 never printed.
 
+A secret may stand in a file: its setting ends in `_FILE`, and the file has the secret alone. One source that gives both
+is refused, of two the first wins; a file that is empty or cannot be read is an error.
+
 | variable | default | meaning |
 | --- | --- | --- |"""
 

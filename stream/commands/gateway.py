@@ -7,7 +7,7 @@ import sys
 
 from stream.commands.exits import NEGATIVE, OK, CommandError
 from stream.commands.output import AsJson, log_to_stderr
-from stream.settings import Settings
+from stream.settings import Settings, SettingsError
 
 
 def gateway(*, port: int | None = None, as_json: AsJson = False) -> int:
@@ -41,19 +41,22 @@ async def _run(settings: Settings, port: int, *, as_json: bool) -> int:
     from sinks.endpoint import EndpointError
     from stream.gateway.running import running
     from stream.gateway.serving import GatewayError
+    from stream.log import LogUnreachable, WrongPartitions
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
         async with running(settings, port) as (gateway, work):
-            facts = {"ready": True, "url": gateway.url, "port": gateway.port, "endpoints": gateway.paths}
+            facts = {"ready": not gateway.away, "url": gateway.url, "port": gateway.port, "endpoints": gateway.paths}
             sys.stdout.write(f"{json.dumps(facts)}\n" if as_json else _text(gateway.url, gateway.paths))
             sys.stdout.flush()
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait([stopping, work], return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
             if work.done():
+                if isinstance(work.exception(), GatewayError | LogUnreachable | WrongPartitions | SettingsError):
+                    work.result()  # Kafka came late, and is not what the settings say
                 sys.stderr.write(f"sixfold: the gateway ended: {type(work.exception()).__name__}\n")
                 return NEGATIVE
     except ConfigurationError as error:

@@ -7,10 +7,10 @@ from pathlib import Path
 from schemas.adapters import ConfigurationError
 from stream.doctor.finding import Finding, fine, problem, unknown, warning
 from stream.gateway.endpoints import webhook_secrets
-from stream.settings import FILE, Settings, SettingsError
+from stream.settings import FILE, FILES, Settings, SettingsError
 from stream.sources import read_sources
 
-SECRET_FILES = ("clickhouse_password_file", "gateway_key_file", "kafka_password_file", "kafka_key_file")
+SECRET_FILES = (*FILES, "kafka_key_file")
 """Settings that name a file with a secret; certificates are none."""
 FETCHED = frozenset({"ecb", "google-ads", "meta"})
 """Kinds of sources whose reports are fetched or imported; the others send webhooks."""

@@ -66,7 +66,7 @@ def _in_file(settings: Settings, name: str) -> list[str]:
     path = settings.webhook_secrets_dir / name
     try:
         with path.open(encoding="utf-8") as file:
-            return [line.strip() for line in file.read(_FILE_BYTES).splitlines() if line.strip()]
+            secrets = [line.strip() for line in file.read(_FILE_BYTES).splitlines() if line.strip()]
     except FileNotFoundError:
         return []
     except (OSError, UnicodeDecodeError) as error:
@@ -74,6 +74,12 @@ def _in_file(settings: Settings, name: str) -> list[str]:
             f"{PREFIX}WEBHOOK_SECRETS_DIR ({settings.origins()['webhook_secrets_dir']}): cannot read {path}: "
             f"{getattr(error, 'strerror', 'it is no text')}; correct it or its permissions"
         ) from None
+    if not secrets:
+        raise SettingsError(
+            f"{PREFIX}WEBHOOK_SECRETS_DIR ({settings.origins()['webhook_secrets_dir']}): {path} is empty; write the "
+            "secret into it, or remove it"
+        )
+    return secrets
 
 
 def endpoints_of(sources: Sequence[NamedSource], secrets: Mapping[str, tuple[bytes, ...]]) -> dict[str, Endpoint]:

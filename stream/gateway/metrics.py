@@ -44,6 +44,19 @@ CONNECTIONS = Metric("sixfold_gateway_connections", "gauge", "connections that a
 LAST_ACCEPTED = Metric(
     "sixfold_gateway_last_accepted_timestamp_seconds", "gauge", "when a source last had something accepted", ("source",)
 )
+SECRET_RELOADS = Metric(
+    "sixfold_gateway_secret_reloads_total",
+    "counter",
+    "secrets and keys that were taken from files that changed while the gateway ran",
+)
+SECRETS_UNREADABLE = Metric(
+    "sixfold_gateway_secrets_unreadable",
+    "gauge",
+    "1 while a file with secrets cannot be read; those that were in force before stay so",
+)
+RESTART_NEEDED = Metric(
+    "sixfold_gateway_restart_needed", "gauge", "1 while source files say something else than at the start"
+)
 DECLARED = (
     REQUESTS,
     REQUEST_SECONDS,
@@ -55,6 +68,9 @@ DECLARED = (
     IN_FLIGHT,
     CONNECTIONS,
     LAST_ACCEPTED,
+    SECRET_RELOADS,
+    SECRETS_UNREADABLE,
+    RESTART_NEEDED,
 )
 NOT_READY = ("kafka",)
 """What may keep a gateway from being ready."""
@@ -86,6 +102,8 @@ class GatewayMetrics:
         self.payloads = PAYLOADS.counter(registry)
         self.passed_over = PASSED_OVER.counter(registry)
         self.events = EVENTS.counter(registry)
+        self.secret_reloads = SECRET_RELOADS.counter(registry)
+        self.secrets_unreadable = self.restart_needed = False
         self.last_accepted: dict[str, float] = {}
 
     def expect(self, endpoints: Mapping[str, str]) -> None:
@@ -116,6 +134,8 @@ class _Gauges(Collector):
         yield IN_FLIGHT.family(((name,), figure) for name, figure in self._in_flight().items())
         yield CONNECTIONS.family([((), self._connections())])
         yield LAST_ACCEPTED.family(((name,), at) for name, at in sorted(self._metrics.last_accepted.items()))
+        yield SECRETS_UNREADABLE.family([((), self._metrics.secrets_unreadable)])
+        yield RESTART_NEEDED.family([((), self._metrics.restart_needed)])
 
     def describe(self) -> list[Family]:
         return []  # nothing is asked for before the gateway runs

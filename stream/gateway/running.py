@@ -7,15 +7,16 @@ from typing import NamedTuple
 
 from sinks import endpoint
 from stream.gateway import metrics
-from stream.gateway.endpoints import endpoints_of, webhook_secrets
+from stream.gateway.endpoints import endpoints_of
 from stream.gateway.limits import Bounds
+from stream.gateway.rotation import read_secrets, watch
 from stream.gateway.service import Service, Status
 from stream.gateway.serving import GatewayError, announce, listening, log_the_start, url_of
 from stream.gateway.sink import STALLED_SECONDS, KafkaSink, Sink
-from stream.kafka_access import open_log
 from stream.log import WrongPartitions
 from stream.settings import Settings
 from stream.sources import read_sources
+from stream.starting import await_log, await_rights
 
 __all__ = ["Gateway", "GatewayError", "running", "serving"]
 
@@ -26,11 +27,12 @@ _CLOSE_SECONDS = 5.0
 
 
 class Gateway(NamedTuple):
-    """A gateway that serves: `paths` are those that take something in."""
+    """A gateway that serves: `paths` are those that take something in, `away` is why it cannot yet, or ''."""
 
     url: str
     port: int
     paths: list[str]
+    away: str = ""
 
 
 class Running(NamedTuple):
@@ -58,8 +60,9 @@ async def serving(
     `SettingsError`.
     """
     sources = read_sources(settings)
-    endpoints = endpoints_of(sources, webhook_secrets(settings, sources))
-    keys = [each for each in (own_key, *(key.get_secret_value() for key in settings.gateway_keys)) if each]
+    secrets = read_secrets(settings, sources)
+    endpoints = endpoints_of(sources, secrets.webhooks)
+    keys = [each for each in (own_key, *secrets.keys) if each]
     if not (keys or endpoints):
         raise GatewayError(
             "nothing to serve: set SIXFOLD_GATEWAY_KEY for /events, or SIXFOLD_SOURCES and SIXFOLD_WEBHOOK_SECRETS for "
@@ -83,34 +86,28 @@ async def serving(
         service.public_url = settings.gateway_public_url or found.url
         log_the_start(settings, sources, list(endpoints))
         opening.push_async_callback(_end, asyncio.create_task(announce(sources, sink), name="announce"))
+        watching = asyncio.create_task(watch(service, settings, sources, secrets, own_key), name="secrets")
+        opening.push_async_callback(_end, watching)
         if metrics_port:
             probe = endpoint.Endpoint(service.metrics.registry, metrics.NOT_READY, sink.reasons)
             await probe.start(settings.metrics_host, metrics_port, "SIXFOLD_METRICS_PORT")
             opening.push_async_callback(probe.stop)
         paths = sorted(each.path for each in endpoints.values()) + (["/events"] if keys else [])
-        yield Gateway(found.url, found.port, paths)
+        yield Gateway(found.url, found.port, paths, "; ".join(sink.reasons().values()))
 
 
 @asynccontextmanager
 async def running(settings: Settings, port: int, bounds: Bounds | None = None) -> AsyncIterator[Running]:
-    """Serve over Kafka inside the block.
+    """Serve over Kafka inside the block; while Kafka is away at the start, everything is answered 503.
 
-    Raises what `serving` raises, and `LogUnreachable`, `WrongPartitions`.
+    Raises what `serving` raises, and `LogUnreachable`, `WrongPartitions`; `work` ends with these where Kafka came late.
     """
-    opened = AsyncExitStack()
-    log = await opened.enter_async_context(open_log(settings))
+    opened, sink, tried = AsyncExitStack(), KafkaSink(settings.events_topic, settings.partitions), asyncio.Event()
+    work = asyncio.create_task(_work(opened, settings, sink, tried), name="gateway")
     try:
-        partitions = await log.partitions(settings.events_topic)
-        if partitions is None:
-            raise GatewayError(
-                f"Kafka at {settings.brokers} has no topic {settings.events_topic}: `sixfold migrate` creates it"
-            )
-        if partitions != settings.partitions:
-            raise WrongPartitions(settings.events_topic, partitions, settings.partitions)
-        sink = KafkaSink(log, settings.events_topic, partitions)
-        work = asyncio.create_task(sink.run(), name="gateway")
-        bounds = bounds or Bounds.of(settings, STALLED_SECONDS + 1)
         try:
+            await _until_tried(work, tried)
+            bounds = bounds or Bounds.of(settings, STALLED_SECONDS + 1)
             async with serving(settings, sink, port, metrics_port=settings.metrics_port, bounds=bounds) as gateway:
                 yield Running(gateway, work)
         finally:
@@ -118,6 +115,39 @@ async def running(settings: Settings, port: int, bounds: Bounds | None = None) -
     finally:
         with suppress(TimeoutError):  # Kafka may be away, and nothing that was answered waits for it
             await asyncio.wait_for(opened.aclose(), _CLOSE_SECONDS)
+
+
+async def _work(opened: AsyncExitStack, settings: Settings, sink: KafkaSink, tried: asyncio.Event) -> None:
+    """Connect, however long that takes, then send; `tried` is set once Kafka is there, or known to be away."""
+
+    def away(reason: str) -> None:
+        if reason:
+            sink.away(reason)
+            tried.set()
+
+    log = await opened.enter_async_context(await_log(settings, away))
+    await await_rights(settings, log, "gateway", away)
+    partitions = await log.partitions(settings.events_topic)
+    if partitions is None:
+        raise GatewayError(
+            f"Kafka at {settings.brokers} has no topic {settings.events_topic}: `sixfold migrate` creates it"
+        )
+    if partitions != settings.partitions:
+        raise WrongPartitions(settings.events_topic, partitions, settings.partitions)
+    sink.connect(log)
+    tried.set()
+    await sink.run()
+
+
+async def _until_tried(work: "asyncio.Task[None]", tried: asyncio.Event) -> None:
+    """What is wrong is raised before anything is served; what is away is waited for meanwhile."""
+    trying = asyncio.create_task(tried.wait())
+    try:
+        await asyncio.wait([work, trying], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        trying.cancel()
+    if work.done():
+        work.result()
 
 
 async def _end(task: "asyncio.Task[None]") -> None:

@@ -82,8 +82,7 @@ class Service:
         seal: Callable[[], Awaitable[None]] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._sink, self._endpoints, self._bounds = sink, endpoints, bounds
-        self._keys = [key.encode() for key in keys]
+        self._sink, self._bounds = sink, bounds
         self.public_url = public_url
         self._status, self._seal_journal, self._clock = status, seal, clock
         self._proxies = proxies
@@ -91,7 +90,7 @@ class Service:
         self._in_flight = {name: InFlight(bounds.in_flight_bytes) for name in ("webhooks", "events")}
         self._said: dict[tuple[str, str], float] = {}
         self.metrics = metrics.GatewayMetrics()
-        self.metrics.expect({endpoint.name: endpoint.kind for endpoint in endpoints.values()})
+        self.use(keys, endpoints)
         self.app = web.Application(middlewares=[self._guard], client_max_size=bounds.events_bytes)
         self.app.on_response_prepare.append(_add_headers)
         router = self.app.router
@@ -104,6 +103,12 @@ class Service:
         router.add_get("/docs", self._docs)
         router.add_get("/live", self._live)
         router.add_get("/ready", self._ready)
+
+    def use(self, keys: Sequence[str], endpoints: Mapping[str, Endpoint]) -> None:
+        """Have these keys and endpoints in force from the next request on."""
+        self._keys = [key.encode() for key in keys]
+        self.endpoints = endpoints
+        self.metrics.expect({endpoint.name: endpoint.kind for endpoint in endpoints.values()})
 
     def in_flight(self) -> dict[str, int]:
         """Bytes that were read and are not safe yet."""
@@ -146,7 +151,7 @@ class Service:
     # -- webhooks
 
     async def _webhook(self, request: web.Request) -> web.Response:
-        endpoint = self._endpoints.get(request.match_info["name"])
+        endpoint = self.endpoints.get(request.match_info["name"])
         if endpoint is None or endpoint.kind != request.match_info["kind"]:
             raise web.HTTPNotFound(text="there is no such endpoint: see /docs")
         request[_KIND] = endpoint.kind
@@ -254,7 +259,7 @@ class Service:
         return web.Response(text=page.render(self._document()), content_type="text/html", charset="utf-8")
 
     def _document(self) -> dict[str, Any]:
-        return document(self._endpoints.values(), has_events=bool(self._keys), server=self.public_url)
+        return document(self.endpoints.values(), has_events=bool(self._keys), server=self.public_url)
 
     async def _live(self, _request: web.Request) -> web.Response:
         return web.json_response({"live": True})

@@ -69,15 +69,27 @@ _Waiting: TypeAlias = tuple[Sequence[Record], "asyncio.Future[None]"]
 
 
 class KafkaSink:
-    """The topic of the events, acknowledged by all in-sync replicas. Nothing moves unless `run()` is running."""
+    """The topic of the events, acknowledged by all in-sync replicas. Nothing moves unless `run()` is running.
 
-    def __init__(self, log: Log, topic: str, partitions: int, patience: float = STALLED_SECONDS) -> None:
-        self._log, self._topic, self._partitions = log, topic, partitions
+    Until `connect` was called nothing is accepted.
+    """
+
+    def __init__(self, topic: str, partitions: int, patience: float = STALLED_SECONDS) -> None:
+        self._log: Log | None = None
+        self._topic, self._partitions = topic, partitions
         self._patience = patience
         self._queue: list[_Waiting] = []
         self._queued = asyncio.Event()
         self._sending_since: float | None = None
-        self._away = ""
+        self._away = "not connected to Kafka yet"
+
+    def away(self, reason: str) -> None:
+        """Say why Kafka is out of reach; '' when it is not."""
+        self._away = reason
+
+    def connect(self, log: Log) -> None:
+        """Send to this log from now on."""
+        self._log, self._away = log, ""
 
     async def run(self) -> None:
         """Send and watch until cancelled."""
@@ -87,6 +99,8 @@ class KafkaSink:
 
     async def accept(self, records: Sequence[Record]) -> None:
         """Wait for the acknowledgement, `patience` seconds at most."""
+        if self._log is None:
+            raise Unavailable(self._away)
         since = self._sending_since
         if since is not None and asyncio.get_running_loop().time() - since > self._patience:
             raise Unavailable("Kafka does not acknowledge")
@@ -122,9 +136,14 @@ class KafkaSink:
                 finally:
                     self._sending_since = None
 
+    @property
+    def _connected(self) -> Log:
+        assert self._log is not None  # noqa: S101 - `run` comes after `connect`
+        return self._log
+
     async def _send(self, group: Sequence[_Waiting]) -> None:
         try:
-            await self._log.produce([self._addressed(record) for records, _ in group for record in records])
+            await self._connected.produce([self._addressed(record) for records, _ in group for record in records])
         except MessageSizeTooLargeError:
             if len(group) > 1:  # one of them is at fault
                 for one in group:
@@ -145,7 +164,7 @@ class KafkaSink:
         while True:
             try:
                 async with asyncio.timeout(CHECK_SECONDS):
-                    found = await self._log.partitions(self._topic)
+                    found = await self._connected.partitions(self._topic)
                 away = "" if found else f"there is no topic {self._topic}"
             except (KafkaError, OSError, TimeoutError) as error:
                 away = f"no Kafka broker answers ({type(error).__name__})"

@@ -116,6 +116,17 @@ def test_links_of_the_readme_and_out_of_docs_exist() -> None:
             assert (source.parent / link).exists(), f"{source}: {link}"
 
 
+def test_every_page_is_reached_by_links_from_the_first() -> None:
+    reached, left = set[Path](), [DOCS / "index.md"]
+    while left:
+        page = left.pop().resolve()
+        if page not in reached:
+            reached.add(page)
+            links = re.findall(r"\]\(([^)\s#:]+\.md)(?:#[^)\s]*)?\)", page.read_text("utf-8"))
+            left += [page.parent / link for link in links]
+    assert {path.resolve() for path in DOCS.rglob("*.md")} <= reached
+
+
 def test_a_page_stands_in_the_navigation_once_whatever_its_name() -> None:
     made = navigation(["index.md", "new.md", "sources/b.md", "sources/README.md", "kafka.md"])
     assert made == [

@@ -24,7 +24,7 @@ from stream.kafka_access import open_log
 from stream.log import Outgoing, home_partition
 from stream.reports import TABLES
 from stream.rules import Rules
-from stream.settings import Settings
+from stream.settings import FILES, Settings
 from stream.wait import read_standings
 from tests.clickhouse import ClickHouseServer
 from tests.kafka.broker import free_port
@@ -68,11 +68,19 @@ class Deployment(AbstractContextManager["Deployment"]):
             partitions=self.partitions,
             **{**_QUICK, **settings},
         )
+        # a secret of a file is given by the file alone, but for an address, which has the password in it already
+        of_files = {
+            name if setting.endswith("_url") else setting
+            for name, setting in FILES.items()
+            if getattr(self.settings, name)
+        }
         self._environment: dict[str, str] = {}
         self.environment(
             {
                 name: value.get_secret_value() if isinstance(value, SecretStr) else value
-                for name, value in self.settings.model_dump(exclude_none=True, exclude_defaults=True).items()
+                for name, value in self.settings.model_dump(
+                    exclude=of_files, exclude_none=True, exclude_defaults=True
+                ).items()
             }
         )
 

@@ -195,7 +195,7 @@ MUTATIONS = (
         SAME,
         "a node at rest is read with the newest dictionary, not with its own",
         "stream/resting.py",
-        "dict=self._made[number]",
+        "dict=self._made[number & ~_IDLE]",
         "dict=self._made[-1]",
         "tests/stream/test_resting.py tests/property/test_simulation.py -k 'taken_up or at_rest'",
     ),

@@ -10,13 +10,14 @@ from clickhouse_connect.driver.client import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas import entity_key
+from schemas import MAX_BYTES, entity_key
 from schemas.adapters import Context, Refusal
 from sinks.clickhouse import ClickHouseStore
 from sinks.erasure import ErasedIds, detached_parts, old_parts, purge, standing, wait_for_old_parts
 from stream.erasing import _blank_rejected
 from stream.refused import refused_record
 from tests.clickhouse import ClickHouseServer
+from tests.schemas.adapters.samples import hubspot, pipedrive
 
 ERASED = ["lead:1", "lead:%C3%BC%2F5", "opportunity:o7", "lead:77"]
 
@@ -40,6 +41,31 @@ NAMES_ONE = [
     refused_record("crm", Refusal("invalid-payload", "m", b'{"e": "{\\"lead_id\\": \\"o7\\"}"}')),
     refused_record("crm", Refusal("invalid-payload", "m", b"CallSid=o7&From=%2B1")),
     refused_record("crm", Refusal("invalid-payload", "m", b"\xff\xfe<id>o7</id>")),
+    # a short number names the lead where it is the id of a person, or of a record that may be one
+    *(
+        refused_record("crm", Refusal("invalid-payload", "m", json.dumps(payload).encode()))
+        for payload in (
+            hubspot("contact.creation", 77),
+            [hubspot("object.creation", 77, objectTypeId="0-1")],
+            hubspot("contact.merge", 5, mergedObjectIds=[76, 77]),
+            hubspot("deal.associationChange", 9, fromObjectId=9, toObjectId=77),
+            pipedrive("person", "change", {"id": 77, "name": None}),
+            pipedrive("deal", "change", {"id": 9, "person_id": 77}),
+            {"userId": "77", "type": "track"},
+            {"customer_no": 77.0},
+            {"LEADID": 77},
+            {"contactids": ["76", "77"]},
+            {"call": {"lead": {"id": 77}}},
+            {"row": {"Lead": "77"}},
+            {"e": json.dumps({"contactId": 77})},
+        )
+    ),
+    refused_record("crm", Refusal("invalid-payload", "m", b"CallSid=CA1&lead_id=77")),
+    refused_record("crm", Refusal("invalid-payload", "m", b"CallSid=CA1"), Context({"lead_id": "77"})),
+    # what cannot be decoded names it as any word
+    refused_record("crm", Refusal("invalid-json", "m", b'{"amount": 77')),
+    refused_record("crm", Refusal("invalid-payload", "m", b"<row>77</row>")),
+    refused_record("crm", Refusal("invalid-payload", "m", b'{"amount": 77, "x": "' + b"y" * MAX_BYTES + b'"}')),
 ]
 NAMES_NONE = [
     b'{"amount": 1, "sequence": 77}',
@@ -51,6 +77,22 @@ NAMES_NONE = [
     b'{"x": "the lead 1"}',
     b"",
     refused_record("crm", Refusal("invalid-payload", "m", b'{"objectId": 771, "x": "o70"}')),
+    # the number stands in it, and is nobody's id
+    *(
+        refused_record("crm", Refusal("invalid-payload", "m", json.dumps(payload).encode()))
+        for payload in (
+            hubspot("deal.creation", 77),
+            hubspot("contact.creation", 5, portalId=77, eventId=77, occurredAt=77, attemptNumber=77),
+            hubspot("company.creation", 77),
+            pipedrive("deal", "change", {"id": 77, "value": 77, "owner_id": 77, "stage_id": 77}),
+            pipedrive("activity", "change", {"id": 77, "person_id": 5}, user_id="5"),
+            {"lead_id": 5, "lead_owner_id": 77, "amount": "77", "probability": 77, "note": "at 77 Main Street, 77"},
+            {"opportunity_id": 77},
+            {"77": "x", "sequence": 77},
+        )
+    ),
+    refused_record("crm", Refusal("invalid-payload", "m", b"CallSid=CA1&CallDuration=77&lead_id=5")),
+    refused_record("crm", Refusal("invalid-payload", "m", b"CallSid=CA1"), Context({"campaign_id": "77"})),
 ]
 
 

@@ -2,11 +2,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from stream.settings import Settings, SettingsError, unknown_variables
+from stream.commands.settings import settings as show_settings
+from stream.settings import FILES, Settings, SettingsError, unknown_variables
 
 SECRET = "s3cr3t-passw0rd"
 
@@ -185,11 +188,103 @@ def test_the_url_is_taken_apart_and_decoded() -> None:
     assert address.password.get_secret_value() == "p:/w"
 
 
-def test_the_password_file_goes_before_the_url(elsewhere: Path) -> None:
-    (elsewhere / "pw").write_text(f"{SECRET}\n")
-    settings = Settings(clickhouse_url="http://u:other@h:1/d", clickhouse_password_file="pw")
-    assert settings.clickhouse.password.get_secret_value() == SECRET
-    assert SECRET not in json.dumps(settings.shown())
+SECRETS_OF_FILES = [
+    ("GATEWAY_KEY", "GATEWAY_KEY_FILE", lambda s: s.gateway_keys[0]),
+    ("KAFKA_PASSWORD", "KAFKA_PASSWORD_FILE", lambda s: s.kafka_password),
+    ("PAGE_PASSWORD", "PAGE_PASSWORD_FILE", lambda s: s.page_password),
+    ("PAGE_SESSION_KEY", "PAGE_SESSION_KEY_FILE", lambda s: s.page_session_key),
+    ("CLICKHOUSE_URL", "CLICKHOUSE_PASSWORD_FILE", lambda s: s.clickhouse.password),
+    ("CLICKHOUSE_READER_URL", "CLICKHOUSE_READER_PASSWORD_FILE", lambda s: s.clickhouse_reader.password),
+]
+URL, URL_WITH_PASSWORD = "http://u@h:1/d", "http://u:other@h:1/d"
+
+
+def test_every_secret_has_a_setting_for_its_file() -> None:
+    by_folder = {"webhook_secrets"}
+    assert Settings.SECRET - by_folder == set(FILES.values())
+    assert {(setting.upper(), name.upper()) for name, setting in FILES.items()} == {
+        (setting, name) for setting, name, _ in SECRETS_OF_FILES
+    }
+
+
+@pytest.mark.parametrize(("setting", "file", "secret"), SECRETS_OF_FILES)
+def test_a_secret_may_stand_in_a_file(
+    setting: str,
+    file: str,
+    secret: Callable[[Settings], SecretStr],
+    elsewhere: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of an address it is the password; the source that comes first decides, and one that gives both is refused."""
+    odd = f"{SECRET}:/@%41"
+    (elsewhere / "secret").write_text(f"{odd}\n")
+    monkeypatch.setenv(f"SIXFOLD_{file}", str(elsewhere / "secret"))
+    if setting.endswith("_URL"):
+        monkeypatch.setenv(f"SIXFOLD_{setting}", URL)
+    found = Settings()
+    assert secret(found).get_secret_value() == odd
+    assert odd not in repr(found) + json.dumps(found.shown())
+    show_settings(as_json=True)
+    show_settings()
+    shown = capsys.readouterr().out
+    assert SECRET not in shown
+    assert str(elsewhere / "secret") in json.loads(shown.splitlines()[0])[file.lower()]["value"]
+    if not setting.endswith("_URL"):
+        assert found.origins()[setting.lower()] == str(elsewhere / "secret")
+
+    given = URL_WITH_PASSWORD if setting.endswith("_URL") else "other"
+    (elsewhere / "sixfold.toml").write_text(f'{setting.lower()} = "{given}"\n')
+    monkeypatch.delenv(f"SIXFOLD_{setting}", raising=False)
+    assert secret(Settings()).get_secret_value() == odd, "the environment goes before the file"
+
+    monkeypatch.setenv(f"SIXFOLD_{setting}", given)
+    said = complaint()
+    assert said.startswith(f"SIXFOLD_{file} (environment): SIXFOLD_{setting}")
+    assert said.endswith("is set there, too; set one of the two")
+    assert "other" not in said
+
+    monkeypatch.delenv(f"SIXFOLD_{file}")
+    (elsewhere / "sixfold.toml").write_text(f'{file.lower()} = "/nowhere"\n')
+    assert secret(Settings()).get_secret_value() == "other", "it is overruled, so not even read"
+    assert getattr(Settings(), file.lower()) is None
+
+
+@pytest.mark.parametrize(("setting", "file", "_secret"), SECRETS_OF_FILES)
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\n", "is empty; write the secret into it"),
+        (b"\xff\xfe", "it is no text"),
+        (None, "No such file or directory"),
+    ],
+)
+def test_a_file_without_a_secret_is_one_line(
+    setting: str,
+    file: str,
+    _secret: object,
+    content: bytes | None,
+    words: str,
+    elsewhere: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = elsewhere / "secret"
+    if content is not None:
+        path.write_bytes(content)
+    if setting.endswith("_URL"):
+        monkeypatch.setenv(f"SIXFOLD_{setting}", URL)
+    monkeypatch.setenv(f"SIXFOLD_{file}", str(path))
+    said = complaint()
+    assert said.startswith(f"SIXFOLD_{file} (environment): ")
+    assert str(path) in said
+    assert words in said
+    assert "\n" not in said
+
+
+def test_a_readers_password_needs_the_reader(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (elsewhere / "pw").write_text(SECRET)
+    monkeypatch.setenv("SIXFOLD_CLICKHOUSE_READER_PASSWORD_FILE", "pw")
+    assert "there is no SIXFOLD_CLICKHOUSE_READER_URL that it is the password of" in complaint()
 
 
 def test_topics_and_group_have_the_prefix() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from schemas.adapters import ConfigurationError
@@ -321,6 +321,96 @@ def test_no_offset_is_committed_before_kafka_has_the_events(kafka: KafkaBroker, 
         found = await everything(settings)
         assert sorted({int(each["data"]["lead_id"]) for each in found}) == list(numbers)
         assert len({each["id"] for each in found}) == MANY
+
+    asyncio.run(work())
+
+
+def test_an_event_that_the_topic_does_not_take_becomes_a_dead_letter(kafka: KafkaBroker, tmp_path: Path) -> None:
+    """Before and after it the others arrive; what is kept of it fits, and says what was wrong."""
+    settings = setting(kafka, tmp_path, "large-", "rows")
+    topic, port, limit = f"{settings.prefix}rows", free_port(), 8_000
+    numbers = range(40)
+
+    def value(number: int) -> dict[str, Any]:
+        return row(number, email=f"{'x' * 3 * limit}@a.example" if number in (7, 22) else None)
+
+    async def work() -> None:
+        await prepare(settings)
+        await largest_event(settings, limit)
+        await prepare(settings, rows=[*map(value, numbers), b"{ no json " + b"y" * 3 * limit])
+        with reading(settings, tmp_path, METRICS_PORT=str(port)) as process:
+            await until_committed(process, settings, topic, len(numbers) + 1)
+            async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+                metrics = await answer.text()
+            assert 'sixfold_sources_records_total{outcome="refused",source="rows"} 3.0' in metrics
+            assert 'sixfold_sources_records_total{outcome="adapted",source="rows"} 38.0' in metrics
+            assert 'sixfold_sources_events_total{source="rows"} 38.0' in metrics
+            assert (await readiness(port))[0] == 200
+            assert stopped(process) == 0
+        found = await everything(settings)
+        events = {int(each["data"]["lead_id"]) for each in found if each["type"] != TYPE}
+        assert events == set(numbers) - {7, 22}
+        refused = {json.dumps(each["data"], sort_keys=True): each for each in found if each["type"] == TYPE}
+        reasons = sorted(each["data"]["reason"] for each in refused.values())
+        assert reasons == ["invalid-json", "too-large", "too-large"]
+        for each in refused.values():
+            assert len(json.dumps(each)) <= limit
+            assert each["data"]["cut_from"] > 3 * limit
+            if each["data"]["reason"] == "too-large":
+                assert f"bytes, more than {settings.events_topic} takes (max.message.bytes)" in each["data"]["message"]
+                assert each["data"]["payload"].startswith('{"id": ')
+
+    asyncio.run(work())
+
+
+def test_what_retention_took_is_told(kafka: KafkaBroker, tmp_path: Path) -> None:
+    settings = setting(kafka, tmp_path, "lost-", "rows")
+    topic, port = f"{settings.prefix}rows", free_port()
+
+    async def write(some: range) -> None:
+        await prepare(settings, rows=[change("u", None, row(number)) for number in some])
+
+    async def lost() -> float:
+        async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/metrics") as answer:
+            name = f'sixfold_sources_lost_records_total{{source="rows",topic="{topic}"}} '
+            return float((await answer.text()).partition(name)[2].split()[0])
+
+    async def delete(**before: int) -> None:
+        admin = AIOKafkaAdminClient(bootstrap_servers=settings.brokers)
+        await admin.start()
+        try:
+            await admin.delete_records(
+                {TopicPartition(topic, int(number[1:])): RecordsToDelete(at) for number, at in before.items()}
+            )
+        finally:
+            await admin.close()
+
+    async def work() -> None:
+        await write(range(20))
+        await delete(p0=4)  # what was gone before anybody read is no loss
+        with reading(settings, tmp_path, METRICS_PORT=str(port)) as process:
+            await until_committed(process, settings, topic, 20)
+            assert await lost() == 0
+            assert stopped(process) == 0
+        await write(range(20, 60))
+        await delete(p1=17)
+        with reading(settings, tmp_path, METRICS_PORT=str(port)) as process:
+            await until_committed(process, settings, topic, 60)
+            assert await lost() == 7
+            process.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(2)  # the fetch under way is answered, and the next one not sent
+            await write(range(60, 80))
+            await delete(p0=35)
+            process.send_signal(signal.SIGCONT)
+            await until_committed(process, settings, topic, 80)
+            assert await lost() == 12
+            assert stopped(process) == 0
+        lines = [line for line in (tmp_path / "log").read_text().splitlines() if "has lost" in line]
+        assert len(lines) == 2
+        assert f"rows: {topic}[1] has lost 7 records: Kafka deleted the offsets 10 to 16 before they" in lines[0]
+        assert f"rows: {topic}[0] has lost 5 records: Kafka deleted the offsets 30 to 34 before they" in lines[1]
+        found = {int(each["data"]["lead_id"]) for each in await everything(settings)}
+        assert found == set(range(80)) - {0, 2, 4, 6} - set(range(21, 35, 2)) - set(range(60, 70, 2))
 
     asyncio.run(work())
 

@@ -26,7 +26,9 @@ def secret(path: Path, mode: int = 0o600, text: str = SECRET) -> Path:
     return path
 
 
-@pytest.mark.parametrize("setting", ["clickhouse_password_file", "gateway_key_file", "kafka_password_file"])
+@pytest.mark.parametrize(
+    "setting", ["clickhouse_password_file", "gateway_key_file", "kafka_password_file", "page_password_file"]
+)
 @pytest.mark.parametrize(("mode", "state"), [(0o600, "ok"), (0o640, "ok"), (0o644, "problem")])
 def test_a_file_with_a_secret_is_for_its_owner(tmp_path: Path, setting: str, mode: int, state: str) -> None:
     path = secret(tmp_path / "secret", mode)

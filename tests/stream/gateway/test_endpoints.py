@@ -32,6 +32,9 @@ def test_secrets_by_source_a_file_before_the_map(tmp_path: Path) -> None:
     }
     with pytest.raises(SettingsError, match="there is no source nobody among SIXFOLD_SOURCES"):
         webhook_secrets(Settings(webhook_secrets={"nobody": "x"}), ())
+    (tmp_path / "meta").write_text("\n")
+    with pytest.raises(SettingsError, match=r"WEBHOOK_SECRETS_DIR.*meta is empty; write the secret into it"):
+        webhook_secrets(settings, sources)
     (tmp_path / "meta").write_bytes(b"\xff")
     with pytest.raises(SettingsError, match=r"WEBHOOK_SECRETS_DIR.*meta: it is no text"):
         webhook_secrets(settings, sources)
@@ -56,7 +59,7 @@ def test_keys_of_a_list_or_a_file(tmp_path: Path) -> None:
     shown = [key.get_secret_value() for key in Settings(gateway_key="one, two").gateway_keys]
     assert shown == ["one", "two"]
     (tmp_path / "key").write_text("three\nfour\n")
-    settings = Settings(gateway_key="one", gateway_key_file=tmp_path / "key")
+    settings = Settings(gateway_key_file=tmp_path / "key")
     assert [key.get_secret_value() for key in settings.gateway_keys] == ["three", "four"]
     assert Settings().gateway_keys == ()
 
