@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -44,7 +44,16 @@ def _reason(command: Command) -> str:
     return next((reason for begins, reason in entries.items() if plain.startswith(begins)), "")
 
 
-RUN = list(dict.fromkeys(c.text for c in ALL if not _reason(c) and program_of(c.text) != "export"))
+def _once(texts: Iterable[str]) -> Iterator[str]:
+    """Each command at its first place, but for the one that what follows it relies on."""
+    seen: set[str] = set()
+    for text in texts:
+        if text not in seen or text == "sixfold wait":
+            yield text
+        seen.add(text)
+
+
+RUN = list(_once(c.text for c in ALL if not _reason(c) and program_of(c.text) != "export"))
 
 
 def _calls() -> Iterator[tuple[Command, list[str]]]:
