@@ -23,6 +23,8 @@ help:
 	@echo "make alerts         write the rules for Prometheus again, after an edit of deploy/prometheus/thresholds.yml"
 	@echo "make alert-demo     from an event to the message, with a real Prometheus and Alertmanager"
 	@echo "make prometheus     install Debian's Prometheus and Alertmanager, where they are missing (needs root)"
+	@echo "make checkers       build kustomize, kubeconform, gitleaks and compose-go's reader into .cache/checkers (needs Go 1.25)"
+	@echo "make crd-schemas    write the schemas of KEDA's and Prometheus Operator's resources again (needs Go)"
 	@echo "make grafana        write the dashboards again (make grafana-schema: what they are checked against; needs npm)"
 	@echo "make lock           resolve the dependencies again, with all extras and without (for the image)"
 
@@ -38,7 +40,7 @@ help:
 demo: .venv/.installed
 	.venv/bin/sixfold demo $(if $(ONCE),--once)
 
-test: .venv/.installed browser prometheus
+test: .venv/.installed browser prometheus checkers
 	$(PYTEST) -n 2 --dist loadfile
 
 chaos: .venv/.installed
@@ -104,6 +106,7 @@ grafana-schema:
 
 alerts: .venv/.installed
 	.venv/bin/sixfold alerts render deploy/prometheus
+	.venv/bin/sixfold alerts operator > deploy/kubernetes/components/monitoring/prometheus-rule.yaml
 
 alert-demo: .venv/.installed prometheus
 	.venv/bin/sixfold alerts demo
@@ -121,6 +124,23 @@ prometheus:
 			exit 1; \
 		fi; \
 	done
+
+# What tests/deploy holds manifests, the Compose file and the tree against: built once, of the modules in go.sum.
+.PHONY: checkers crd-schemas
+checkers: .cache/checkers/.built
+
+.cache/checkers/.built: tests/deploy/checkers/go.mod tests/deploy/checkers/go.sum tests/deploy/checkers/composed/main.go
+	@command -v go >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y golang-go >/dev/null; } || \
+		{ echo "Go is missing, and apt-get (as root) cannot install it: install Go 1.25 or newer"; exit 1; }
+	@mkdir -p .cache/checkers
+	cd tests/deploy/checkers && CGO_ENABLED=0 GOBIN=$(CURDIR)/.cache/checkers \
+		go install -buildvcs=false -trimpath -ldflags '-s -w' tool ./composed || \
+		{ echo "needs Go 1.25 or newer (Debian 13's takes it by GOTOOLCHAIN=auto): $$(go version)"; exit 1; }
+	touch $@
+
+crd-schemas: .venv/.installed
+	.venv/bin/python -m tests.deploy.schema.crds
 
 lock:
 	.venv/bin/uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 pyproject.toml -o requirements.lock
