@@ -19,7 +19,7 @@ help:
 	@echo "make docs           build the documentation site into .cache/site, strictly"
 	@echo "make docs-pages     write settings, commands, licences, picture and reports with their example again"
 	@echo "make sbom           the parts as CycloneDX JSON: .cache/sbom.json"
-	@echo "make secrets        look for secrets in the tree"
+	@echo "make secrets        look for secrets in the tree and in its history"
 	@echo "make alerts         write the rules for Prometheus again, after an edit of deploy/prometheus/thresholds.yml"
 	@echo "make alert-demo     from an event to the message, with a real Prometheus and Alertmanager"
 	@echo "make prometheus     install Debian's Prometheus and Alertmanager, where they are missing (needs root)"
@@ -94,7 +94,7 @@ sbom: .venv/.installed
 	.venv/bin/cyclonedx-py environment .venv --pyproject pyproject.toml --mc-type application \
 		--sv 1.6 --output-reproducible --of JSON -o .cache/sbom.json
 
-secrets: .venv/.installed
+secrets: .venv/.installed checkers
 	.venv/bin/python -m tests.docs.secret_scan
 
 .PHONY: grafana grafana-schema

@@ -179,7 +179,7 @@ SHORT = {"pod": "spec/template/spec", "container": "spec/template/spec/container
 
 
 def _spoil(objects: list[Object], which: str, path: str, value: object) -> None:
-    """Put a value where a path leads: members, numbers or names of elements, `+` for one more; or remove what is there."""
+    """Put a value where a path of members, elements or `+` leads, or remove what is there."""
     kind, _, name = which.partition("/")
     (found,) = (
         each for each in of(objects, kind) if re.fullmatch(f"{name}(-[0-9a-z]{{10}})?", each["metadata"]["name"])
