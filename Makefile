@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 help:
 	@echo "make demo [ONCE=1]  start everything on this machine, with an invented company's quarter"
-	@echo "make test           all tests (needs Java 17 and Maven: a real Apache Kafka is among them)"
+	@echo "make test           all tests (needs Java 17 and Maven, since a real Apache Kafka is among them, and Go 1.25)"
 	@echo "make browser        Chromium and the accessibility checker, for tests/e2e (part of make test; apt needs root)"
 	@echo "make lint           ruff and mypy"
 	@echo "make bench          what the worker costs an event, for 100k, 300k and 1M events"

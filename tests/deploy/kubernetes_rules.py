@@ -28,6 +28,11 @@ PORT_OF = {
 }
 """The setting that says on which port a process listens."""
 HOST_OF = {"METRICS_PORT": "METRICS_HOST", "EXPORTER_PORT": "METRICS_HOST"}
+TRIGGER = {
+    *("bootstrapServers", "consumerGroup", "topic", "lagThreshold", "activationLagThreshold", "offsetResetPolicy"),
+    *("excludePersistentLag", "allowIdleConsumers", "limitToPartitionsWithLag", "version", "tls", "sasl"),
+}
+"""What KEDA's Kafka trigger reads of its metadata (its schema takes any); it passes over what it does not know."""
 SASL = {"PLAIN": "plaintext", "SCRAM-SHA-256": "scram_sha256", "SCRAM-SHA-512": "scram_sha512"}
 """KEDA's words for the mechanisms."""
 PATHS = {"metrics": {"/metrics", "/live", "/ready"}, "http": {"/live", "/ready"}}
@@ -329,6 +334,7 @@ def _scaling(objects: list[Object]) -> Iterator[str]:
                 for key, value in wanted.items()
                 if each.get(key) != value
             )
+            yield from (f"ScaledObject {name}: KEDA knows no {key}" for key in each.keys() - TRIGGER)
             if int(each["lagThreshold"]) >= ready:
                 yield f"ScaledObject {name}: scales later than workers stop being ready"
         logins = {each["metadata"]["name"] for each in of(objects, "TriggerAuthentication")}

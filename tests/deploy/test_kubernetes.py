@@ -299,6 +299,7 @@ SPOILED: list[tuple[str, str, object, str]] = [
     (WORKER, "spec/replicas", 3, "each apply sets the replicas back"),
     (SCALED, "spec/maxReplicaCount", 64, "ScaledObject sixfold-worker: from 2 to 64"),
     (SCALED, "spec/triggers/0/metadata/topic", "crm.documents", "ScaledObject sixfold-worker: topics"),
+    (SCALED, "spec/triggers/0/metadata/excludePersistantLag", "true", "KEDA knows no excludePersistantLag"),
     (SETTINGS, "data/SIXFOLD_PREFIX", "acme.", "consumerGroup is sixfold, not acme.sixfold"),
     (SETTINGS, "data/SIXFOLD_KAFKA_SASL_MECHANISM", "PLAIN", "sasl is scram_sha512, not plaintext"),
     (SETTINGS, "data/SIXFOLD_READY_LAG", "40000", "scales later than workers stop being ready"),
@@ -494,3 +495,17 @@ def test_the_page_says_which_secrets_to_make(example: list[Object]) -> None:
     for ingress in of(example, "Ingress"):
         assert f"`{ingress['spec']['tls'][0]['secretName']}`" in text
     assert f"{OLDEST.rpartition('.')[0]} and {NEWEST.rpartition('.')[0]}" in text
+
+
+def test_the_first_step_of_an_installation_has_what_the_migration_needs(example: list[Object]) -> None:
+    """`kubectl apply -l` of docs/kubernetes.md: settings and the Job, and nothing that runs but it."""
+    page = (ROOT / "docs" / "kubernetes.md").read_text("utf-8")
+    (chosen,) = set(re.findall(r"-l 'app\.kubernetes\.io/component in \(([a-z, ]+)\)'", page))
+    first = [
+        each
+        for each in example
+        if each["metadata"].get("labels", {}).get("app.kubernetes.io/component") in chosen.split(", ")
+    ]
+    assert [pod.container["args"] for pod in pods(first)] == [["migrate"]]
+    assert [line for line in wrong(first) if line.startswith("sixfold-migrate")] == []
+    assert of(first, "Namespace")
