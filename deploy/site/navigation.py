@@ -11,8 +11,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "Events": ("events.md", "gateway.md", "dead-letters.md", "erasure.md"),
     "Sources": ("sources/*",),
     "Operate": (
-        "operations.md", "production.md", "kafka.md", "clickhouse.md", "tenants.md", "upgrades.md", "doctor.md",
-        "reliability.md", "prometheus.md", "alerts.md", "security.md", "licences.md",
+        "operations.md", "production.md", "kubernetes.md", "kafka.md", "clickhouse.md", "tenants.md", "upgrades.md",
+        "doctor.md", "reliability.md", "prometheus.md", "alerts.md", "security.md", "licences.md",
     ),
     "Runbooks": ("runbooks/*",),
     "Reference": ("commands.md", "settings.md", "metrics.md"),

@@ -1,5 +1,6 @@
 """`sixfold alerts`."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -68,6 +69,37 @@ def render(
     for line in unknown:
         stderr().print(Text(f"sixfold: {line}"))
     return NEGATIVE if unknown or (check and changed) else OK
+
+
+@app.command
+def operator(directory: Path | None = None, /) -> int:
+    """Print the rules as a PrometheusRule, for the Prometheus Operator on Kubernetes.
+
+    With the thresholds of DIRECTORY/thresholds.yml in them, where `sixfold alerts render DIRECTORY` has put it, or the
+    shipped ones. A wrong value is refused with a line that names its key, and nothing is printed.
+
+    Examples: `sixfold alerts operator`, `sixfold alerts operator alerts > prometheus-rule.yaml`
+
+    Parameters
+    ----------
+    directory
+        Where thresholds.yml is.
+
+    """
+    from deploy.prometheus.operator import prometheus_rule
+    from deploy.prometheus.thresholds import SHIPPED, ThresholdsError, read_thresholds
+
+    path = SHIPPED if directory is None else directory / SHIPPED.name
+    if not path.is_file():
+        raise CommandError(f"{path}: there is no such file; `sixfold alerts render {directory}` puts one there")
+    try:
+        text = prometheus_rule(read_thresholds(path))
+    except ThresholdsError as error:
+        for line in str(error).splitlines():
+            stderr().print(Text(f"sixfold: {line}"))
+        return REFUSED
+    sys.stdout.write(text)
+    return OK
 
 
 def _unknown(thresholds: "Thresholds") -> Iterator[str]:

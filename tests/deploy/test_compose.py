@@ -1,4 +1,4 @@
-"""`deploy/compose.yaml`: valid by the Compose schema, and nothing in it refers to what is not there.
+"""`deploy/compose.yaml`: read by compose-go, valid by its schema, and nothing in it refers to what is not there.
 
 No Docker has started it here.
 """
@@ -18,6 +18,7 @@ from jsonschema import Draft202012Validator
 
 from stream.cli import app
 from stream.settings import unknown_variables
+from tests.deploy.manifests import checker
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -86,6 +87,37 @@ def test_it_is_valid_by_the_compose_schema(compose: Document) -> None:
     assert not list(Draft202012Validator(SCHEMA).iter_errors(compose))
     compose["services"]["worker"]["memlimit"] = "1g"
     assert list(Draft202012Validator(SCHEMA).iter_errors(compose))
+
+
+def _composed(path: Path) -> subprocess.CompletedProcess[str]:
+    """compose-go, the library of Docker Compose, reads the file; tests/deploy/checkers/composed prints the services."""
+    return subprocess.run([checker("composed"), path], capture_output=True, text=True, check=False)
+
+
+def test_compose_reads_it_as_it_is_meant(compose: Document) -> None:
+    read = _composed(DEPLOY / "compose.yaml")
+    assert read.returncode == 0, read.stderr
+    assert set(read.stdout.split()) == set(compose["services"])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda s: s["gateway"]["secrets"].append("no"), "undefined secret no"),
+        (lambda s: s["kafka"].update(volumes=["no:/x"]), "undefined volume no"),
+        (lambda s: s["worker"].update(depends_on={"no": {"condition": "service_started"}}), "no"),
+        (lambda s: s["worker"].update(mem_limit="much"), "mem_limit"),
+        (lambda s: s["kafka"].update(ports=["127.0.0.1:9092:nine"]), "nine"),
+    ],
+)
+def test_compose_refuses_what_it_cannot_run(
+    compose: Document, spoil: Callable[[Document], object], said: str, tmp_path: Path
+) -> None:
+    compose["services"] = copy.deepcopy(compose["services"])
+    spoil(compose["services"])
+    (tmp_path / "compose.yaml").write_text(yaml.safe_dump(compose), "utf-8")
+    read = _composed(tmp_path / "compose.yaml")
+    assert (read.returncode, said in read.stderr) == (1, True), read.stderr
 
 
 def test_everything_that_is_referred_to_is_there(compose: Document) -> None:

@@ -49,6 +49,32 @@ def _sources(stage: list[tuple[str, str]]) -> list[str]:
     ]  # fmt: skip
 
 
+def _hadolint(path: Path) -> list[str]:
+    """The rules that the file breaks."""
+    tool = Path(sys.executable).parent / "hadolint"
+    options = ["--config", ROOT / "deploy" / ".hadolint.yaml", "--format", "json"]
+    ran = subprocess.run([tool, *options, path], capture_output=True, text=True, check=False)
+    assert ran.returncode in (0, 1), ran.stderr
+    return [each["code"] for each in json.loads(ran.stdout)]
+
+
+def test_hadolint_has_nothing_against_it(tmp_path: Path) -> None:
+    dockerfile = ROOT / "deploy" / "Dockerfile"
+    assert _hadolint(dockerfile) == []
+    spoiled = tmp_path / "Dockerfile"
+    text = dockerfile.read_text("utf-8")
+    for found, put, code in (
+        ("FROM python:3.11.14-slim-bookworm\n", "FROM python:latest\n", "DL3007"),
+        ("USER 10001:10001\n", "USER root\n", "DL3002"),
+        ("WORKDIR /src\n", "WORKDIR src\n", "DL3000"),
+        ("RUN python -m venv /opt/build\n", "RUN cd /opt && python -m venv build\n", "DL3003"),
+        ('ENTRYPOINT ["sixfold"]', "ENTRYPOINT sixfold", "DL3025"),
+    ):
+        assert found in text
+        spoiled.write_text(text.replace(found, put), "utf-8")
+        assert code in _hadolint(spoiled), put
+
+
 def test_both_stages_stand_on_one_image_of_an_exact_tag(stages: list[list[tuple[str, str]]]) -> None:
     bases = [_values(stage, "FROM")[0].split(" ")[0] for stage in stages]
     assert len(bases) == 2

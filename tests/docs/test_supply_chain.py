@@ -9,7 +9,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from deploy.site.licences_page import closure, copyleft, licence_of
-from tests.docs.secret_scan import find, unknown
+from tests.docs.secret_scan import find, leaked, leaks, unknown
 
 ROOT = Path(__file__).parents[2]
 WEAK_COPYLEFT_SHIPPED = {"certifi"}
@@ -51,3 +51,35 @@ def test_a_secret_is_found(tmp_path: Path) -> None:
     key = "AKIA" + "IOSFODNN7ABCDEFG"
     (tmp_path / "settings.py").write_text(f'x = 1\naccess = "{key}"\n')
     assert find(tmp_path, ["settings.py"])["settings.py"]["AWS Access Key"] == [2]
+
+
+def test_gitleaks_finds_nothing_in_tree_and_history() -> None:
+    assert leaked() == []
+
+
+def test_a_secret_that_was_taken_out_again_is_found(tmp_path: Path) -> None:
+    def git(*words: str) -> None:
+        who = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
+        subprocess.run(["git", *who, *words], cwd=tmp_path, capture_output=True, check=True)
+
+    git("init")
+    held = tmp_path / "settings.py"
+    held.write_text(f"token = '{'ghp_' + 'x7Kq2mV9Zt4bNc8LwR3yHs6JdF1gPa5TuEoQ'}'\n")
+    git("add", ".")
+    git("commit", "-m", "one")
+    assert [line.partition(" (")[0] for line in leaks(tmp_path, history=False)] == ["settings.py:1: github-pat"]
+    held.write_text("token = None\n")
+    git("commit", "-am", "two")
+    assert leaks(tmp_path, history=False) == []
+    (line,) = leaks(tmp_path, history=True)
+    assert line.startswith("settings.py:1: github-pat (")
+
+
+def test_a_known_finding_is_known_only_where_it_stands(tmp_path: Path) -> None:
+    known = 'KEY = "test-key-' + '0123456789"\n'
+    place = tmp_path / "tests" / "stream" / "gateway" / "serving.py"
+    place.parent.mkdir(parents=True)
+    place.write_text(known)
+    assert leaks(tmp_path, history=False) == []
+    (tmp_path / "elsewhere.py").write_text(known)
+    assert [line.partition(":")[0] for line in leaks(tmp_path, history=False)] == ["elsewhere.py"]
