@@ -12,7 +12,7 @@ is what a later owner resumes from; Kafka's committed offsets only serve lag too
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol, cast
@@ -37,13 +37,14 @@ DOCUMENTS_BYTES = 1 << 20
 JOURNAL_HEADER = "sixfold-journal"
 JOURNAL_PARTITION = -1
 #: of so many nodes all shards together remember what they contributed: one that changed lately is likely to change soon
-REMEMBERED = 40_000
+REMEMBERED = 200_000
 _MINUTE_US = 60_000_000
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC, and printed without its offset
 
 _json = msgspec.json.Encoder().encode
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(list[tuple[str, str, bytes]]).decode
+_unpack_contributions: Callable[[bytes], Contributions] = msgspec.msgpack.Decoder(Contributions).decode
 
 
 class Record(Protocol):
@@ -202,8 +203,8 @@ class Shard:
         self._node_rows: list[bytes] = []
         self._tally = Tally()
         # what the nodes written last contributed, in two halves: it need not be worked out again from their states
-        self._contributed: dict[str, Contributions] = {}
-        self._contributed_before: dict[str, Contributions] = {}
+        self._contributed: dict[str, bytes] = {}
+        self._contributed_before: dict[str, bytes] = {}
         self.remembered = REMEMBERED // 2 // partitions
         # (source, minute since 1970) -> the greatest event time in it
         self._heard: dict[tuple[str, int], int] = {}
@@ -388,8 +389,10 @@ class Shard:
         for to, entity, document in node.sends():
             sends.setdefault(home_partition(to, self.partitions), []).append((to, entity, document))
         journey, new = account(node.entity, node.counted(), self.rules)
-        self.rolling.replace(self._contributed_by(node.entity), new)
-        self._remember(node.entity, new)
+        before, after = self._contributed_by(node.entity), _packed(new)
+        if before != after:
+            self.rolling.replace(_unpack_contributions(before) if before else {}, new)
+        self._remember(node.entity, after)
         state = node.encode()
         self.nodes.put(node.entity, state, idle=not new)
         self._node_row(node.entity, version, state, journey)
@@ -402,17 +405,17 @@ class Shard:
             for entity in covered:
                 self._row("erased", {"entity": entity})
 
-    def _contributed_by(self, entity: str) -> Contributions:
-        """What a node contributed when it was written last."""
+    def _contributed_by(self, entity: str) -> bytes:
+        """What a node contributed when it was written last, packed."""
         if self.nodes.idle(entity):
-            return {}
+            return b""
         known = self._contributed.get(entity) or self._contributed_before.get(entity)
         if known:
             return known
-        before = self.nodes.get(entity)
-        return account(entity, Node(entity, before).counted(), self.rules)[1] if before else {}
+        state = self.nodes.get(entity)
+        return _packed(account(entity, Node(entity, state).counted(), self.rules)[1]) if state else b""
 
-    def _remember(self, entity: str, contributed: Contributions) -> None:
+    def _remember(self, entity: str, contributed: bytes) -> None:
         if not contributed:
             self._contributed.pop(entity, None)
             self._contributed_before.pop(entity, None)
@@ -501,6 +504,11 @@ class Shard:
             for to, sent, document in Node(entity, state).announce():
                 sends.setdefault(home_partition(to, self.partitions), []).append((to, sent, document))
         self._outgoing += self._records(sends)
+
+
+def _packed(contributions: Contributions) -> bytes:
+    """Contributions as they are remembered and compared, none as no bytes."""
+    return _pack(contributions) if contributions else b""
 
 
 def _timestamp(instant_us: int) -> str:
