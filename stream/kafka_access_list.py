@@ -1,9 +1,12 @@
-"""What a worker may do in Kafka, and what must be there: access lists and topics as commands and for Strimzi."""
+"""What each process may do in Kafka, and what must be there: access lists and topics as commands and for Strimzi."""
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 from stream.settings import Settings
 from stream.topics import topic_configs, topics_of
+
+Process: TypeAlias = Literal["worker", "gateway", "exporter", "operator"]
+PROCESSES: tuple[Process, ...] = get_args(Process)
 
 
 class Access(NamedTuple):
@@ -14,28 +17,45 @@ class Access(NamedTuple):
     operations: tuple[str, ...]
 
 
-def worker_access(settings: Settings) -> list[Access]:
-    """The least that a worker needs that does not create topics (SIXFOLD_MIGRATE_AT_START=false)."""
-    return [
-        Access("topic", settings.events_topic, ("Read", "Write", "Describe")),
-        Access("topic", settings.documents_topic, ("Read", "Write", "Describe")),
-        Access("topic", settings.dead_letters_topic, ("Write", "Describe")),
-        Access("group", settings.group, ("Read",)),
-    ]
+def access(settings: Settings, process: Process = "worker") -> list[Access]:
+    """The least that a process needs.
+
+    - ``worker``: one that creates no topics (SIXFOLD_MIGRATE_AT_START=false);
+    - ``gateway``: it and what else sends events: `sixfold import`, sources, producers of your own;
+    - ``exporter``: it asks where the log ends;
+    - ``operator``: commands that look and change nothing: `status`, `wait`, `doctor`.
+    """
+    events, documents, letters = settings.events_topic, settings.documents_topic, settings.dead_letters_topic
+    if process == "worker":
+        return [
+            Access("topic", events, ("Read", "Write", "Describe")),
+            Access("topic", documents, ("Read", "Write", "Describe")),
+            Access("topic", letters, ("Write", "Describe")),
+            Access("group", settings.group, ("Read",)),
+        ]
+    if process == "gateway":
+        return [Access("topic", events, ("Write", "Describe"))]
+    # Where the log ends is known for certain only from the last record: reading it needs Read.
+    ends = [Access("topic", name, ("Read", "Describe")) for name in (events, documents)]
+    if process == "exporter":
+        return ends
+    topics = [Access(*each[:2], (*each.operations, "DescribeConfigs")) for each in ends]
+    letters_only = Access("topic", letters, ("Describe", "DescribeConfigs"))
+    return [*topics, letters_only, Access("group", settings.group, ("Describe",))]
 
 
-def acl_commands(settings: Settings, user: str) -> list[str]:
+def acl_commands(settings: Settings, user: str, process: Process = "worker") -> list[str]:
     """The same for Kafka's own tool, one command for each resource."""
     return [
         f"kafka-acls.sh --bootstrap-server {settings.brokers} --add --allow-principal User:{user} "
         + " ".join(f"--operation {operation}" for operation in found.operations)
         + f" --{found.resource} {found.name}"
-        for found in worker_access(settings)
+        for found in access(settings, process)
     ]
 
 
-def strimzi(settings: Settings, user: str, cluster: str) -> list[dict[str, Any]]:
-    """KafkaTopic and KafkaUser resources for the Strimzi operator of `cluster`."""
+def strimzi(settings: Settings, user: str, cluster: str, process: Process = "worker") -> list[dict[str, Any]]:
+    """Resources for the Strimzi operator of `cluster`: the KafkaUser of a process, after a worker's all KafkaTopics."""
     labels = {"strimzi.io/cluster": cluster}
     configs = topic_configs(settings)
     topics = [
@@ -57,7 +77,7 @@ def strimzi(settings: Settings, user: str, cluster: str) -> list[dict[str, Any]]
             "resource": {"type": found.resource, "name": found.name, "patternType": "literal"},
             "operations": list(found.operations),
         }
-        for found in worker_access(settings)
+        for found in access(settings, process)
     ]
     account = {
         "apiVersion": "kafka.strimzi.io/v1beta2",
@@ -68,4 +88,4 @@ def strimzi(settings: Settings, user: str, cluster: str) -> list[dict[str, Any]]
             "authorization": {"type": "simple", "acls": acls},
         },
     }
-    return [*topics, account]
+    return [*topics, account] if process == "worker" else [account]

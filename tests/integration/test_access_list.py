@@ -7,42 +7,22 @@ from pathlib import Path
 
 import pytest
 import yaml
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.protocol.admin import CreateAclsRequest
 
 from deploy.embedded.company import records
-from stream.kafka_access_list import Access, acl_commands, strimzi, worker_access
+from stream.kafka_access_list import acl_commands, strimzi
 from stream.settings import Settings
 from tests.clickhouse import ClickHouseServer
 from tests.integration.deployment import Deployment, assert_right
+from tests.kafka.access_list import AUTHORIZER, allow
 from tests.kafka.broker import KafkaBroker
 
 END = datetime(2026, 11, 24, tzinfo=UTC)
-LITERAL, ALLOW = 3, 3  # of the protocol
-AUTHORIZER = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\nsuper.users=User:ANONYMOUS"
 
 
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaBroker]:
     with KafkaBroker(tmp_path_factory.mktemp("guarded"), extra=AUTHORIZER) as broker:
         yield broker
-
-
-async def _allow(broker: KafkaBroker, accesses: list[Access]) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=broker.address)
-    await admin.start()
-    try:
-        for found in accesses:
-            for operation in found.operations:
-                kind, number = (
-                    {"topic": 2, "group": 3}[found.resource],
-                    {"Read": 3, "Write": 4, "Describe": 8}[operation],
-                )
-                request = CreateAclsRequest(kind, found.name, LITERAL, f"User:{broker.user}", "*", number, ALLOW)
-                answer = await admin._send_request(request)
-                assert [code for code, _ in answer.creation_responses] == [0]
-    finally:
-        await admin.close()
 
 
 def test_manifests_and_commands_say_what_the_settings_say() -> None:
@@ -79,7 +59,7 @@ def test_a_worker_works_with_its_access_list_and_is_refused_without(
         admin.environment(secured)
         said = admin.command("worker", code=2)
         assert f"has no topic {admin.settings.events_topic}, or does not let us see it" in said
-        asyncio.run(_allow(guarded, worker_access(admin.settings)))
+        asyncio.run(allow(guarded.address, acl_commands(admin.settings, guarded.user)))
         worker = admin.start()
         admin.wait()
         assert_right(admin, values)
