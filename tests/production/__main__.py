@@ -1,6 +1,7 @@
 """The production shape on this machine, under load, with one worker killed: `make production`.
 
 usage: python -m tests.production [--seconds 900] [--rate N] [--json FILE] [--page docs/production.md]
+       [--keep DIR]
 
 It starts what docs/production.md describes (`shape.py`), sends a company's events at a steady rate (`load.py`), kills a
 worker at a third of the time and starts it again a minute later, and then holds everything against what must be: exit
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=900, help="of load (at least 60)")
     parser.add_argument("--rate", type=float, default=200, help="events a second")
     parser.add_argument("--json", type=Path, default=Path("production.json"))
+    parser.add_argument("--keep", type=Path, help="an empty directory for data and logs, which stay")
     parser.add_argument("--page", type=Path, help="a page whose table is made from the figures")
     given = parser.parse_args(argv)
     if given.seconds < 60 or given.rate <= 0:
@@ -95,7 +98,8 @@ async def _run(given: argparse.Namespace, console: Console) -> tuple[dict[str, A
     load_before = os.getloadavg()
     company = Company()
     history = company.history(STORIES)
-    with tempfile.TemporaryDirectory(prefix="sixfold-production-") as folder:
+    with ExitStack() as opening:
+        folder = given.keep or opening.enter_context(tempfile.TemporaryDirectory(prefix="sixfold-production-"))
         async with shape(Path(folder), history, given.seconds / AUDITS, say) as running:
             run = Run(running, given.seconds, given.rate, STORIES, say)
             found = await run.through()

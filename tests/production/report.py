@@ -33,15 +33,17 @@ def _text(found: Mapping[str, Any]) -> str:
     ]
     return f"""\
 {found["events"]:,} events in {found["seconds"]:.0f} s ({load["events_per_second"]} a second), all on one machine with
-{found["cores"]} shared cores, load average {before:.1f} at the start and {after:.1f} at the end. CPU in percent of one core:
+{found["cores"]} shared cores, load average {before:.1f} at the start and {after:.1f} at the end.
 
 {chr(10).join(table)}
 
+- CPU in percent of one core. ClickHouse is the embedded engine, and also answers probes and readers.
 - Gateway: {load["requests"]:,} requests, p50 {load["p50_ms"]:.0f} ms, p99 {load["p99_ms"]:.0f} ms.
 - From accepted to visible in a view: median {fresh["median_seconds"]:.1f} s, p99 {fresh["p99_seconds"]:.1f} s, at most
   {fresh["max_seconds"]:.1f} s, the kill included ({fresh["probes"]} probes).
-- SIGKILL of a worker: the other one owned all shards and was ready after {killed["survivor_owns_all_seconds"]:.0f} s. Started
-  again, both owned shards and were ready after {killed["both_ready_seconds"]:.0f} s.
-- After the load the rest was counted in {found["seconds_to_count_the_rest"]:.0f} s. The audit was empty, the figures were
-  those that were sent, `SixfoldDown` fired for the killed worker, and no other alert did.
+- SIGKILL of a worker: the other one owned all shards and was ready after
+  {killed["survivor_owns_all_seconds"]:.0f} s. Started again, both owned shards and were ready after
+  {killed["both_ready_seconds"]:.0f} s.
+- After the load the rest was counted in {found["seconds_to_count_the_rest"]:.0f} s. The audit was empty, the figures
+  were those that were sent, `SixfoldDown` fired for the killed worker, and no other alert did.
 """

@@ -303,21 +303,28 @@ class Run:
         url = f"http://sixfold_reader:{shape.clickhouse.reader_password}@127.0.0.1:{shape.clickhouse.port}/crm"
         doctor = await shape.sixfold("operator", "doctor", "--json", clickhouse_reader_url=url)
         letters = await shape.sixfold("operator", "dead-letters", "list", "--json")
-        logs = {
-            name: sum("Traceback" in line for line in (shape.directory / f"{name}.log").read_text().splitlines())
-            for name in shape.children
-        }
+        logs = {name: (shape.directory / f"{name}.log").read_text().splitlines() for name in shape.children}
         return {
             "audit": {"code": audit.code, "printed": _json(audit.output)},
             "doctor": {"code": doctor.code, "printed": _json(doctor.output), "errors": doctor.errors[-500:]},
             "dead_letters": {"code": letters.code},
-            "tracebacks": {name: count for name, count in logs.items() if count},
+            "tracebacks": _counted(logs, "Traceback"),
+            "warnings": {name: [line for line in lines if _loud(line)][:20] for name, lines in logs.items()},
         }
 
 
 def _visible(client: Any, lead: str) -> bool:
     rows = client.query("SELECT 1 FROM fact_leads WHERE lead_id = {lead:String}", parameters={"lead": lead}).result_rows
     return bool(rows)
+
+
+def _counted(logs: dict[str, list[str]], part: str) -> dict[str, int]:
+    found = {name: sum(part in line for line in lines) for name, lines in logs.items()}
+    return {name: count for name, count in found.items() if count}
+
+
+def _loud(line: str) -> bool:
+    return any(f" {level} " in line for level in ("WARNING", "ERROR", "CRITICAL"))
 
 
 def _json(text: str) -> Any:

@@ -233,10 +233,7 @@ async def shape(
         broker = opening.enter_context(KafkaBroker(directory / "kafka", extra=authorizer, users=users))
         found = Shape(directory, broker, server, Receiver())
         opening.push_async_callback(_stop_all, found)
-        say(
-            "ClickHouse's engine behind the embedded endpoint (no server was found here: it makes no roles and no users)"
-        )
-        await _start_clickhouse(found, grants(ADMIN, DATABASE))
+        say("ClickHouse's engine behind the embedded endpoint, in the place of a server")
         await _prepare(found, say)
         await _start_sixfold(found, history, audit_seconds, say)
         say(f"Prometheus with the shipped rules, which look every {LOOK} and wait {SHARE:.0%} of what they say")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.production.report import BEGIN, END, enter, rows
+from tests.production.resources import still_there, tree
 
 PROJECT = Path(__file__).parents[2]
 pytestmark = pytest.mark.timeout(1_200)
@@ -37,11 +38,11 @@ def test_a_killed_worker_costs_no_event_and_raises_one_alert(tmp_path: Path) -> 
     assert found["freshness"]["probes"] >= 5
     named = {"kafka", "clickhouse", "worker-1", "worker-2", "gateway", "exporter", "page", "prometheus", "alertmanager"}
     assert named <= {row[0] for row in rows(found)}
-    page = enter(f"before\n{BEGIN}old\n{END}\nafter\n", found)
+    page = enter(f"before\n{BEGIN}of another run\n{END}\nafter\n", found)
     assert "| worker-1 |" in page
     assert page.startswith("before\n")
     assert page.endswith(f"{END}\nafter\n")
-    assert "old" not in page
+    assert "of another run" not in page
 
 
 def test_interrupted_while_it_starts_it_leaves_no_process(tmp_path: Path) -> None:
@@ -52,21 +53,10 @@ def test_interrupted_while_it_starts_it_leaves_no_process(tmp_path: Path) -> Non
             lines.append(line)
             if "two workers" in line:
                 break
-        started = descendants(process.pid)
+        started = tree(process.pid)[1:]
         assert len(started) >= 2, "".join(lines)
         process.send_signal(signal.SIGINT)
         said = process.stdout.read()
     assert process.returncode == 130, said
     assert "interrupted" in said
-    assert not [pid for pid in started if alive(pid)]
-
-
-def descendants(pid: int) -> list[int]:
-    children = [
-        int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()
-    ]
-    return [*children, *(below for child in children for below in descendants(child))]
-
-
-def alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
+    assert not still_there(started)
