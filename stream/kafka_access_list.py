@@ -22,8 +22,8 @@ def access(settings: Settings, process: Process = "worker") -> list[Access]:
 
     - ``worker``: one that creates no topics (SIXFOLD_MIGRATE_AT_START=false);
     - ``gateway``: it and what else sends events: `sixfold import`, sources, producers of your own;
-    - ``exporter``: it asks where the log ends;
-    - ``operator``: commands that look and change nothing: `status`, `wait`, `doctor`.
+    - ``exporter``: it asks where the log ends, and reads no event;
+    - ``operator``: commands that look and change nothing, `status`, `wait`, `doctor`, and read no event.
     """
     events, documents, letters = settings.events_topic, settings.documents_topic, settings.dead_letters_topic
     if process == "worker":
@@ -35,13 +35,10 @@ def access(settings: Settings, process: Process = "worker") -> list[Access]:
         ]
     if process == "gateway":
         return [Access("topic", events, ("Write", "Describe"))]
-    # Where the log ends is known for certain only from the last record: reading it needs Read.
-    ends = [Access("topic", name, ("Read", "Describe")) for name in (events, documents)]
     if process == "exporter":
-        return ends
-    topics = [Access(*each[:2], (*each.operations, "DescribeConfigs")) for each in ends]
-    letters_only = Access("topic", letters, ("Describe", "DescribeConfigs"))
-    return [*topics, letters_only, Access("group", settings.group, ("Describe",))]
+        return [Access("topic", name, ("Describe",)) for name in (events, documents)]
+    topics = [Access("topic", name, ("Describe", "DescribeConfigs")) for name in (events, documents, letters)]
+    return [*topics, Access("group", settings.group, ("Describe",))]
 
 
 def acl_commands(settings: Settings, user: str, process: Process = "worker") -> list[str]:

@@ -6,6 +6,7 @@ partition.
 """
 
 import asyncio
+import logging
 import ssl
 import struct
 import zlib
@@ -25,6 +26,7 @@ from aiokafka.errors import (
     KafkaTimeoutError,
     SaslAuthenticationFailed,
     TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
     UnsupportedSaslMechanismError,
     for_code,
 )
@@ -189,6 +191,7 @@ class Log:
         self._producer = producer
         self._closing = closing
         self._reading = asyncio.Lock()
+        self._may_read = True
 
     @classmethod
     async def open(cls, brokers: Sequence[str], security: Mapping[str, Any] | None = None) -> Self:
@@ -315,14 +318,26 @@ class Log:
         ends = await self._consumer.end_offsets(partitions)
         # The embedded broker answers with the start of the last batch instead of its end. What it says with
         # records is right, so the last ones are fetched.
-        filled = [tp for tp in partitions if ends[tp] > begins[tp]]
+        filled = [tp for tp in partitions if ends[tp] > begins[tp]] if self._may_read else []
         if filled:
+            # The client would warn of topics that we may not read.
+            logger = logging.getLogger("aiokafka.consumer.fetcher")
+            level = logger.level
+            logger.setLevel(logging.ERROR)
             self._consumer.assign(filled)
             for tp in filled:
                 self._consumer.seek(tp, ends[tp] - 1)
-            async with self._patience(f"the end of {len(filled)} partitions"):
-                while any(self._consumer.highwater(tp) is None for tp in filled):
-                    await self._consumer.getmany(timeout_ms=50)
+            try:
+                async with self._patience(f"the end of {len(filled)} partitions"):
+                    while any(self._consumer.highwater(tp) is None for tp in filled):
+                        await self._consumer.getmany(timeout_ms=50)
+            except TopicAuthorizationFailedError:
+                # Kafka itself, then, for the embedded broker refuses nobody: and Kafka's ends are right.
+                self._may_read = False
+                self._consumer.unsubscribe()
+                filled = []
+            finally:
+                logger.setLevel(level)
         return {
             tp: (begins[tp], max(ends[tp], self._consumer.highwater(tp) if tp in filled else 0)) for tp in partitions
         }

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
 import aiohttp
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, TopicAuthorizationFailedError
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
@@ -68,7 +68,7 @@ async def open_destination(settings: Settings) -> AsyncIterator[Destination]:
             raise SendingError(
                 f"Kafka at {settings.brokers} has no topic {settings.events_topic}: `sixfold migrate` creates it"
             )
-        yield _Kafka(log, settings.events_topic, partitions, settings.brokers)
+        yield _Kafka(log, settings.events_topic, partitions, settings.brokers, settings.kafka_username)
 
 
 class _TryAgainError(Exception):
@@ -146,8 +146,9 @@ class _Gateway:
 class _Kafka:
     """The topic of the events; each goes to its home. What cannot be decoded goes where its bytes hash to."""
 
-    def __init__(self, log: Log, topic: str, partitions: int, brokers: str) -> None:
+    def __init__(self, log: Log, topic: str, partitions: int, brokers: str, user: str) -> None:
         self._log, self._topic, self._partitions, self._brokers = log, topic, partitions, brokers
+        self._user = user
 
     async def send(self, events: Sequence[bytes]) -> list[int]:
         records = [self._addressed(event) for event in events]
@@ -170,6 +171,10 @@ class _Kafka:
             await self._log.produce(records)
         except MessageSizeTooLargeError:
             raise _TooLargeError from None
+        except TopicAuthorizationFailedError:
+            who = f"user {self._user}" if self._user else "who has no login"
+            problem = f"{who} may not write to {self._topic}: see `sixfold kafka --process gateway`"
+            raise SendingError(f"Kafka at {self._brokers}: {problem}") from None
         except KafkaError as error:
             problem = f"{type(error).__name__}: {error}"
             if error.retriable:

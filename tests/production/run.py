@@ -28,6 +28,7 @@ PROBE_POLL = 0.2
 READ_SECONDS = 15.0
 SETTLE_SECONDS = 20.0
 """After the load, for alerts to be taken back and figures to come."""
+DOCTOR_TRIES = 5
 PAGES = ("/", "/report/calls?period=7d", "/report/profitability?period=30d", "/quality", "/targets")
 _PATIENT_PROBE = 120.0
 
@@ -301,7 +302,10 @@ class Run:
         shape = self._shape
         audit = await shape.sixfold("operator", "audit", "--json")
         url = f"http://sixfold_reader:{shape.clickhouse.reader_password}@127.0.0.1:{shape.clickhouse.port}/crm"
-        doctor = await shape.sixfold("operator", "doctor", "--json", clickhouse_reader_url=url)
+        for _ in range(DOCTOR_TRIES):
+            doctor = await shape.sixfold("operator", "doctor", "--json", clickhouse_reader_url=url)
+            if "no answer within" not in doctor.output:  # "try again", it says then
+                break
         letters = await shape.sixfold("operator", "dead-letters", "list", "--json")
         logs = {name: (shape.directory / f"{name}.log").read_text().splitlines() for name in shape.children}
         return {

@@ -36,6 +36,7 @@ def good() -> Found:
             "targets_down": [],
             "killed_instance": KILLED,
         },
+        "worker_killed": {"survivor_owns_all_seconds": 12.0, "both_ready_seconds": 9.0},
         "exit_codes": {"worker-1": 0},
         "left": [],
     }
@@ -52,8 +53,14 @@ def changed(path: str, value: object) -> Callable[[Found], None]:
 
 
 def fired_too(found: Found) -> None:
-    other = {"alertname": "SixfoldNotReady", "instance": KILLED, "from_seconds": [70], "until_seconds": 75}
-    found["alerts"]["fired"].append(other)
+    other = {
+        "alertname": "SixfoldNotReady",
+        "job": "sixfold-worker",
+        "instance": KILLED,
+        "from_seconds": [70],
+        "until_seconds": 75,
+    }
+    found["alerts"]["fired"].append({**other, "from_seconds": [70], "until_seconds": 75})
 
 
 def flapped(found: Found) -> None:
@@ -106,6 +113,15 @@ def test_a_warning_of_the_doctor_that_the_load_means_is_none() -> None:
     found = good()
     found["doctor"]["printed"]["checks"].append({"check": "dead_letters", "state": "warning", "found": "8 open ones"})
     assert all(check.holds for check in judge(found))
+
+
+def test_a_worker_that_was_long_not_ready_may_be_told_of() -> None:
+    found = good()
+    fired_too(found)
+    found["worker_killed"]["both_ready_seconds"] = 40.0
+    assert all(check.holds for check in judge(found))
+    found["alerts"]["fired"][-1]["job"] = "sixfold-exporter"
+    assert not all(check.holds for check in judge(found))
 
 
 def test_the_same_history_has_the_same_figures() -> None:
