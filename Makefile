@@ -14,6 +14,7 @@ help:
 	@echo "make bench          what the worker costs an event, for 100k, 300k and 1M events"
 	@echo "make chaos          every fault under 200,000 events; writes the table of docs/reliability.md (about an hour)"
 	@echo "make mutations      break every invariant on purpose; writes the table of docs/invariants.md (half an hour)"
+	@echo "make production     all of it as processes, 15 minutes of load, a worker killed; ARGS='--seconds 90 --rate 100'"
 	@echo "make deep           the simulation with 100,000 cases"
 	@echo "make docs-events    write the reference of the events and the AsyncAPI document again"
 	@echo "make docs-metrics   write the reference of the metrics again"
@@ -49,6 +50,11 @@ chaos: .venv/.installed
 	SIXFOLD_CHAOS_EVENTS=200000 SIXFOLD_CHAOS_LONG=1 SIXFOLD_CHAOS_REPORT=$(CURDIR)/.cache/chaos.jsonl \
 		$(PYTEST) tests/chaos --timeout 0
 	.venv/bin/python -m tests.chaos .cache/chaos.jsonl docs/reliability.md
+
+.PHONY: production
+production: .venv/.installed prometheus
+	mkdir -p .cache
+	.venv/bin/python -m tests.production --json .cache/production.json --page docs/production.md $(ARGS)
 
 # Debian's Chromium: playwright's own is not fetched. A newer one, or one elsewhere: CHROMIUM=/path make test
 CHROMIUM ?= /usr/bin/chromium

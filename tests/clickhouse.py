@@ -9,7 +9,7 @@ import secrets
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,19 @@ from sinks.migrate import ViewSettings, migrate
 
 USER = "sixfold"
 READER = "sixfold_reader"
+
+
+OWN = "GRANT SHOW DATABASES ON default.*"
+"""What the embedded endpoint asks of a connection of its own."""
+
+_CONFIG = """<clickhouse><users_config>{path}</users_config><profiles><default/></profiles><quotas><default/></quotas>
+<users><default><password></password><profile>default</profile><quota>default</quota>
+<networks><ip>::/0</ip></networks><grants>{grants}</grants></default></users></clickhouse>"""
+
+
+def limit(path: Path, granted: Iterable[str]) -> None:
+    """Write a configuration for the embedded engine, under which its user has these grants and no others."""
+    path.write_text(_CONFIG.format(path=path, grants="".join(f"<query>{grant}</query>" for grant in (*granted, OWN))))
 
 
 @dataclass(frozen=True)

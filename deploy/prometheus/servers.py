@@ -7,7 +7,7 @@ import asyncio
 import re
 import shutil
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -27,6 +27,7 @@ __all__ = [
     "prometheus",
     "prometheus_config",
     "quick_rules",
+    "sample_config",
 ]
 
 HOST = "127.0.0.1"
@@ -53,6 +54,16 @@ def prometheus_config(targets: Path, alertmanager_address: str) -> str:
     return yaml.safe_dump(config, sort_keys=False)
 
 
+def sample_config(targets: Mapping[str, Sequence[str]], alertmanager_address: str, interval: str) -> str:
+    """Fill the sample's configuration in as an operator does: the addresses of each job, and how often to look."""
+    config = _sample("prometheus.yml")
+    config["global"] = {"scrape_interval": interval, "evaluation_interval": interval}
+    config["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [alertmanager_address]}]}]
+    for job in config["scrape_configs"]:
+        job["static_configs"] = [{"targets": list(targets[job["job_name"]])}]
+    return yaml.safe_dump(config, sort_keys=False)
+
+
 def alertmanager_config(receiver: str) -> str:
     """Make the sample's configuration send without delay to `receiver`/NAME, by each receiver's name.
 
@@ -67,17 +78,21 @@ def alertmanager_config(receiver: str) -> str:
     return yaml.safe_dump(config, sort_keys=False)
 
 
-def quick_rules(directory: Path) -> None:
-    """Render the rules into a directory as users get them, then let them look every second and wait no longer."""
+def quick_rules(directory: Path, interval: str = _QUICK, share: float = 0.0) -> None:
+    """Render the rules into a directory as users get them, then let them look every `interval`.
+
+    They wait for that share of what they say, without one a second, and keep nothing firing.
+    """
     write(directory)
     for path in (directory / "rules").glob("*.yml"):
         rules = yaml.safe_load(path.read_text("utf-8"))
         for group in rules["groups"]:
-            group["interval"] = _QUICK
+            group["interval"] = interval
             for rule in group["rules"]:
-                rule.pop("keep_firing_for", None)
-                if "for" in rule:
-                    rule["for"] = _QUICK
+                for wait in {"for", "keep_firing_for"} & rule.keys():
+                    rule[wait] = f"{round(_seconds(rule[wait]) * share)}s" if share else _QUICK
+                if not share:
+                    rule.pop("keep_firing_for", None)
         path.write_text(yaml.safe_dump(rules, sort_keys=False, allow_unicode=True), "utf-8")
 
 
@@ -138,6 +153,11 @@ async def _ready(child: Child, address: str) -> None:
 def _sample(name: str) -> dict[str, Any]:
     config: dict[str, Any] = yaml.safe_load((HERE / name).read_text("utf-8"))
     return config
+
+
+def _seconds(duration: str) -> int:
+    """Read a duration of Prometheus with one unit, such as 15m."""
+    return int(duration[:-1]) * {"s": 1, "m": 60, "h": 3_600, "d": 86_400}[duration[-1]]
 
 
 def _without_delay(route: dict[str, Any]) -> None:

@@ -30,15 +30,15 @@ CONNECTIONS = 32
 START_MS = 1_790_000_000_000
 
 
-def notifications(first: int) -> bytes:
-    """A webhook of `EACH` contacts that came into being."""
+def notifications(first: int, at_ms: int | None = None) -> bytes:
+    """A webhook of `EACH` contacts that came into being, at `at_ms` or one a millisecond."""
     return json.dumps(
         [
             {
                 "portalId": 1,
                 "subscriptionType": "contact.creation",
                 "objectId": number,
-                "occurredAt": START_MS + number,
+                "occurredAt": START_MS + number if at_ms is None else at_ms,
                 "eventId": number,
             }
             for number in range(first, first + EACH)
@@ -46,10 +46,11 @@ def notifications(first: int) -> bytes:
     ).encode()
 
 
-def signed(url: str, body: bytes) -> dict[str, str]:
+def signed(url: str, body: bytes, secret: str = SECRET) -> dict[str, str]:
+    """The headers under which HubSpot sends a body."""
     stamp = str(round(time.time() * 1000))
     text = f"POST{url}".encode() + body + stamp.encode()
-    digest = base64.b64encode(hmac.new(SECRET.encode(), text, hashlib.sha256).digest()).decode()
+    digest = base64.b64encode(hmac.new(secret.encode(), text, hashlib.sha256).digest()).decode()
     return {"X-HubSpot-Signature-v3": digest, "X-HubSpot-Request-Timestamp": stamp}
 
 

@@ -21,13 +21,10 @@ from stream.settings import Settings
 from tests.clickhouse import ClickHouseServer
 from tests.integration.deployment import Deployment, assert_right
 from tests.integration.test_starting import ask, process, until
+from tests.kafka.access_list import ALLOW, AUTHORIZER, LITERAL, OPERATIONS, RESOURCES
 from tests.kafka.broker import KafkaBroker, free_port
 
 END = datetime(2026, 11, 24, tzinfo=UTC)
-LITERAL, ALLOW = 3, 3  # of the protocol
-RESOURCES = {"topic": 2, "group": 3}
-OPERATIONS = {"Read": 3, "Write": 4, "Describe": 8, "DescribeConfigs": 10}
-AUTHORIZER = "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\nsuper.users=User:ANONYMOUS"
 
 
 @pytest.fixture(scope="module")

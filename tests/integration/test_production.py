@@ -6,10 +6,9 @@ from pathlib import Path
 from deploy.embedded.company import records
 from sinks.migrate import Migration, load_migrations, migrate
 from sinks.roles import WRITER, grants
-from tests.clickhouse import ClickHouseServer, engine
+from tests.clickhouse import ClickHouseServer, engine, limit
 from tests.integration.deployment import Deployment, assert_right
 from tests.kafka.broker import TansuBroker, free_port
-from tests.sinks.test_roles import CONFIG, OWN
 
 END = datetime(2026, 11, 24, tzinfo=UTC)
 SERVER = "sixfold", "password"
@@ -33,8 +32,7 @@ def test_a_worker_needs_no_more_than_the_writers_grants(tansu: TansuBroker, tmp_
         process.terminate()
         process.wait(60)
     config = tmp_path / "writer.xml"
-    granted = "".join(f"<query>{grant}</query>" for grant in (*grants(WRITER, deployed.name), OWN))
-    config.write_text(CONFIG.format(path=config, grants=granted))
+    limit(config, grants(WRITER, deployed.name))
     with engine(port, data, config):
         worker = deployed.start()
         try:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -155,16 +156,17 @@ class KafkaBroker(Process):
     """Apache Kafka in KRaft mode; its data lives in `directory` and outlives `stop` and `kill`.
 
     `address` takes anybody; `secure_address` speaks TLS, with a certificate of the authority in `ca_file` for
-    localhost, and takes `user` with `password` by SCRAM-SHA-512.
+    localhost, and takes `user` with `password` by SCRAM-SHA-512, and whom else `passwords` names.
     """
 
     user = "sixfold"
 
-    def __init__(self, directory: Path, *, heap: str = "512m", extra: str = "") -> None:
-        """`extra` are more lines of the broker's properties."""
+    def __init__(self, directory: Path, *, heap: str = "512m", extra: str = "", users: Sequence[str] = ()) -> None:
+        """`extra` are more lines of the broker's properties, `users` more who may log in."""
         super().__init__(directory)
         self.heap, self.extra = heap, extra
-        self.password = secrets.token_hex(8)
+        self.passwords = {user: secrets.token_hex(8) for user in (self.user, *users)}
+        self.password = self.passwords[self.user]
         self.ca_file = directory / "ca.pem"
         self._jars = fetch_jars()
         self._controller, self._secure = free_port(), free_port()
@@ -197,7 +199,8 @@ class KafkaBroker(Process):
         java = [_tool("java"), f"-Dlog4j2.configurationFile={HERE / 'log4j2.yaml'}", "-cp", f"{self._jars}/*"]
         if not (data / "meta.properties").exists():
             format_data = ["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(settings)]
-            format_data += ["--add-scram", f"SCRAM-SHA-512=[name={self.user},password={self.password}]"]
+            for user, password in self.passwords.items():
+                format_data += ["--add-scram", f"SCRAM-SHA-512=[name={user},password={password}]"]
             done = subprocess.run(
                 [*java, *format_data], capture_output=True, text=True, timeout=FORMAT_SECONDS, check=False
             )

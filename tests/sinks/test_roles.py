@@ -16,23 +16,15 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from sinks.migrate import ViewSettings, check_migrated, migrate
 from sinks.roles import ADMIN, PEOPLE_READER, PERSONAL, READER, WRITER, grants, tables
 from sinks.views import load_views
-from tests.clickhouse import engine
+from tests.clickhouse import engine, limit
 from tests.kafka.broker import free_port
-
-CONFIG = """<clickhouse><users_config>{path}</users_config><profiles><default/></profiles><quotas><default/></quotas>
-<users><default><password></password><profile>default</profile><quota>default</quota>
-<networks><ip>::/0</ip></networks><grants>{grants}</grants></default></users></clickhouse>"""
-
-
-#: what the embedded endpoint asks of a connection of its own
-OWN = "GRANT SHOW DATABASES ON default.*"
 
 
 @contextmanager
 def limited(directory: Path, granted: Sequence[str]) -> Iterator[Client]:
     """An engine over the data of `directory` whose user has these grants and no others."""
     path = directory / f"{secrets.token_hex(4)}.xml"
-    path.write_text(CONFIG.format(path=path, grants="".join(f"<query>{grant}</query>" for grant in (*granted, OWN))))
+    limit(path, granted)
     port = free_port()
     with engine(port, directory / "data", path):
         client = clickhouse_connect.get_client(
