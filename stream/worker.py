@@ -415,9 +415,10 @@ class Worker:
         seconds = 0.0
         for start in range(0, len(records), SLICE):
             began = time.perf_counter()
-            shard.read(batch.tp.topic, records[start : start + SLICE])
+            part = records[start : start + SLICE]
+            shard.read(batch.tp.topic, part)
             seconds += time.perf_counter() - began
-            self._records += SLICE
+            self._records += len(part)
             await asyncio.sleep(0)
             if self.shards.get(shard.number) is not shard:
                 return
