@@ -14,6 +14,7 @@ from stream.flow import kind_of
 
 #: after so many states of a kind a dictionary is made of some of them, and made anew
 MADE_AT = frozenset({1_000, 30_000, 500_000})
+LAST_MADE_AT = max(MADE_AT)
 #: every so many states one is a sample, the latest ones make the dictionary; its size in bytes
 EVERY, SAMPLES, DICTIONARY_BYTES = 25, 40, 4_096
 #: states begin with the head of a MessagePack array, above the first; what is compressed begins with its dictionary's
@@ -36,7 +37,7 @@ class Dictionaries:
         """The state as it is kept; with `idle` marked as of a node that contributes nothing, if it can be."""
         kind = kind_of(entity)
         seen = self._seen[kind] = self._seen.get(kind, 0) + 1
-        if not seen % EVERY:
+        if not seen % EVERY and seen <= LAST_MADE_AT:
             self._learn(kind, state, seen)
         newest = self._newest.get(kind)
         if newest is None:
@@ -55,7 +56,7 @@ class Dictionaries:
 
     def _learn(self, kind: str, state: bytes, seen: int) -> None:
         samples = self._samples.setdefault(kind, deque(maxlen=SAMPLES))
-        samples.append(state)
+        samples.append(state[:DICTIONARY_BYTES])  # that of a root with very many documents is large
         if seen in MADE_AT:
             dictionary = b"".join(samples)[-DICTIONARY_BYTES:]
             number = len(self._made)

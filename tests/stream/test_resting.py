@@ -59,3 +59,11 @@ def test_what_contributes_nothing_is_known_for_it_once_there_is_a_dictionary() -
     assert not nodes.idle("call:1102")
     nodes.put("call:1101", _state("call:1101", rng))
     assert not nodes.idle("call:1101")
+
+
+def test_samples_of_large_states_stay_small() -> None:
+    dictionaries = Dictionaries()
+    nodes, rng = Nodes(dictionaries), random.Random(1)
+    for _ in range(1_100):
+        nodes.put("lead:catch-all", rng.randbytes(100_000))
+    assert sum(len(sample) for sample in dictionaries._samples["lead"]) <= resting.SAMPLES * resting.DICTIONARY_BYTES
