@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     from sinks.client import ClickHouseUnusable, message_of
     from stream.kafka_access_list import NotAllowed
-    from stream.log import LogUnreachable, TopicRefused, WrongPartitions
+    from stream.log import LogUnreachable, MissingTopic, TopicRefused, WrongPartitions
 
     try:
         code = app(list(sys.argv[1:] if arguments is None else arguments))
@@ -91,7 +91,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(f"ClickHouse went away: {message_of(error)}")
     except ClickHouseError as error:
         return _refuse(f"ClickHouse says: {message_of(error)}")
-    except (CommandError, ClickHouseUnusable, LogUnreachable, NotAllowed, TopicRefused, WrongPartitions) as error:
+    except (
+        CommandError,
+        ClickHouseUnusable,
+        LogUnreachable,
+        MissingTopic,
+        NotAllowed,
+        TopicRefused,
+        WrongPartitions,
+    ) as error:
         return _refuse(str(error))
     return code if isinstance(code, int) else OK
 

@@ -49,10 +49,10 @@ def access_of(settings: Settings, process: Process) -> list[Access]:
             Access("group", settings.sources_group, ("Read",)),
         ]
     if process == "exporter":
-        return [Access("topic", topic, ("Read",)) for topic in (events, documents)]
+        return [Access("topic", topic, ("Describe",)) for topic in (events, documents)]
     return [
-        Access("topic", events, ("Read", "Write", "DescribeConfigs")),
-        Access("topic", documents, ("Read", "DescribeConfigs")),
+        Access("topic", events, ("Write", "DescribeConfigs")),
+        Access("topic", documents, ("Describe", "DescribeConfigs")),
         Access("topic", letters, ("Describe", "DescribeConfigs")),
         Access("group", settings.group, ("Describe",)),
     ]

@@ -37,6 +37,7 @@ __all__ = [
     "LogAway",
     "LogUnreachable",
     "Mark",
+    "MissingTopic",
     "Outgoing",
     "Replicas",
     "TopicRefused",
@@ -72,6 +73,10 @@ class LogUnreachable(Exception):  # noqa: N818 - it says what happened
 
 class LogAway(LogUnreachable):
     """No broker answers at all: it may come yet."""
+
+
+class MissingTopic(Exception):  # noqa: N818 - it says what is wrong
+    """A topic does not exist: `sixfold migrate` creates it."""
 
 
 class WrongPartitions(Exception):  # noqa: N818 - it says what is wrong
@@ -206,6 +211,7 @@ class Log:
         self._producer = producer
         self._closing = closing
         self._reading = asyncio.Lock()
+        self._readable: dict[str, bool] = {}
 
     @classmethod
     async def open(cls, brokers: Sequence[str], security: Mapping[str, Any] | None = None) -> Self:
@@ -344,8 +350,9 @@ class Log:
         begins = await self._consumer.beginning_offsets(partitions)
         ends = await self._consumer.end_offsets(partitions)
         # The embedded broker answers with the start of the last batch instead of its end. What it says with
-        # records is right, so the last ones are fetched.
-        filled = [tp for tp in partitions if ends[tp] > begins[tp]]
+        # records is right, so the last ones are fetched. It refuses nobody: where we may not read, it is Kafka, whose
+        # ends are right.
+        filled = [tp for tp in partitions if ends[tp] > begins[tp] and await self._may_read(tp.topic)]
         if filled:
             self._consumer.assign(filled)
             for tp in filled:
@@ -356,6 +363,12 @@ class Log:
         return {
             tp: (begins[tp], max(ends[tp], self._consumer.highwater(tp) if tp in filled else 0)) for tp in partitions
         }
+
+    async def _may_read(self, topic: str) -> bool:
+        if topic not in self._readable:
+            allowed = await self.operations("topic", topic)
+            self._readable[topic] = allowed is None or "Read" in allowed
+        return self._readable[topic]
 
     async def record_before(self, partition: TP, offset: int) -> Mark | None:
         """The mark of the last record before `offset`.

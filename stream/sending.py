@@ -21,8 +21,9 @@ from tenacity import (
 from schemas import Rejected, decode
 from stream.kafka_access import open_log
 from stream.kafka_access_list import Access, NotAllowed, require
-from stream.log import Log, LogUnreachable, Outgoing, home_partition
+from stream.log import Log, LogUnreachable, MissingTopic, Outgoing, home_partition
 from stream.settings import Settings
+from stream.topics import partitions_of
 
 __all__ = ["PATIENCE_SECONDS", "Destination", "SendingError", "open_destination"]
 
@@ -66,13 +67,9 @@ async def open_destination(settings: Settings) -> AsyncIterator[Destination]:
             raise SendingError(str(error)) from None
         try:
             await require(settings, log, Access("topic", settings.events_topic, ("Write",)))
-        except NotAllowed as error:
+            partitions = await partitions_of(settings, log, settings.events_topic)
+        except (MissingTopic, NotAllowed) as error:
             raise SendingError(str(error)) from None
-        partitions = await log.partitions(settings.events_topic)
-        if partitions is None:
-            raise SendingError(
-                f"Kafka at {settings.brokers} has no topic {settings.events_topic}: `sixfold migrate` creates it"
-            )
         yield _Kafka(log, settings.events_topic, partitions, settings.brokers)
 
 

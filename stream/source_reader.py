@@ -34,12 +34,13 @@ from stream import transport
 from stream.gateway.serving import announce
 from stream.gateway.sink import KafkaSink, Record, TooLarge, Unavailable, record_of
 from stream.kafka_access import faust_credentials
-from stream.log import Log, WrongPartitions
+from stream.log import Log
 from stream.refused import refused_record
 from stream.settings import Settings
 from stream.source_metrics import NOT_READY, SourceMetrics
 from stream.sources import NamedSource, read_sources
 from stream.starting import Stopped, await_log, await_rights, unless_stopped
+from stream.topics import check_events_topic
 
 __all__ = ["SourceReader", "SourcesError", "run", "topics_of"]
 
@@ -389,13 +390,7 @@ async def _close(opened: AsyncExitStack) -> None:
 
 
 async def _check_topics(settings: Settings, log: Log, topics: Mapping[str, NamedSource]) -> None:
-    partitions = await log.partitions(settings.events_topic)
-    if partitions is None:
-        raise SourcesError(
-            f"Kafka at {settings.brokers} has no topic {settings.events_topic}: `sixfold migrate` creates it"
-        )
-    if partitions != settings.partitions:
-        raise WrongPartitions(settings.events_topic, partitions, settings.partitions)
+    await check_events_topic(settings, log)
     missing = [topic for topic in topics if await log.partitions(topic) is None]
     if missing:
         raise SourcesError(

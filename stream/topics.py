@@ -1,6 +1,7 @@
 """The topics of a deployment: how many partitions, which settings, and their creation."""
 
 from stream.kafka_access import open_log
+from stream.log import Log, MissingTopic, WrongPartitions
 from stream.settings import Settings
 
 MESSAGE_BYTES = 2 << 20
@@ -36,3 +37,18 @@ async def migrate_topics(settings: Settings) -> list[str]:
     async with open_log(settings) as log:
         created = await log.create_topics(topics, replication=settings.replication_factor, configs=configs)
     return [f"created topic {name}, partitions: {topics[name]}" for name in created]
+
+
+async def partitions_of(settings: Settings, log: Log, topic: str) -> int:
+    """How many partitions a topic of the deployment has. Raises `MissingTopic`."""
+    found = await log.partitions(topic)
+    if found is None:
+        raise MissingTopic(f"Kafka at {settings.brokers} has no topic {topic}: `sixfold migrate` creates it")
+    return found
+
+
+async def check_events_topic(settings: Settings, log: Log) -> None:
+    """Raise `MissingTopic`, or `WrongPartitions`, where events cannot go to their homes."""
+    found = await partitions_of(settings, log, settings.events_topic)
+    if found != settings.partitions:
+        raise WrongPartitions(settings.events_topic, found, settings.partitions)

@@ -11,12 +11,9 @@ from clickhouse_connect.driver.client import Client
 from stream.kafka_access_list import Access, require
 from stream.log import TP, Log
 from stream.settings import Settings
+from stream.topics import partitions_of
 
 PAUSE_SECONDS = 0.2
-
-
-class MissingTopic(Exception):  # noqa: N818 - it says what is wrong
-    """A topic does not exist: `sixfold migrate` creates it."""
 
 
 class Standing(NamedTuple):
@@ -71,13 +68,10 @@ def read_standings(client: Client, *, shown: bool = True) -> dict[int, Standing]
 async def read_ends(log: Log, settings: Settings) -> Ends:
     """Read the bounds of both topics. Raises `MissingTopic`, `NotAllowed`."""
     events, documents = settings.events_topic, settings.documents_topic
-    await require(settings, log, *(Access("topic", topic, ("Read",)) for topic in (events, documents)))
+    await require(settings, log, *(Access("topic", topic, ("Describe",)) for topic in (events, documents)))
     partitions = []
     for topic in (events, documents):
-        count = await log.partitions(topic)
-        if count is None:
-            raise MissingTopic(f"Kafka at {settings.brokers} has no topic {topic}: run sixfold migrate")
-        partitions += [TP(topic, number) for number in range(count)]
+        partitions += [TP(topic, number) for number in range(await partitions_of(settings, log, topic))]
     bounds = await log.bounds(partitions)
     return Ends(
         {tp.partition: Bounds(*bounds[tp]) for tp in partitions if tp.topic == events},

@@ -50,14 +50,11 @@ def accept_gap(
 async def _accept(settings: Settings, shard: int | None) -> list[dict[str, object]]:
     from sinks.client import connect
     from stream.kafka_access import open_log
-    from stream.wait import MissingTopic, gaps_of, read_ends, read_standings
+    from stream.wait import gaps_of, read_ends, read_standings
 
     client = connect(settings)
     async with open_log(settings) as log:
-        try:
-            ends = await read_ends(log, settings)
-        except MissingTopic as error:
-            raise CommandError(str(error)) from None
+        ends = await read_ends(log, settings)
     standings = read_standings(client, shown=False)
     if shard is not None and shard not in standings:
         raise CommandError(f"shard {shard} has no manifest, so nothing of it can be missing")

@@ -73,7 +73,6 @@ async def _erase(settings: Settings, lead_id: str | None, timeout: float) -> "Re
     from stream.erasing import erase_pending
     from stream.kafka_access import open_log
     from stream.sending import SendingError
-    from stream.wait import MissingTopic
 
     client = connect(settings)
     async with open_log(settings) as log:
@@ -82,7 +81,7 @@ async def _erase(settings: Settings, lead_id: str | None, timeout: float) -> "Re
                 if lead_id is None:
                     return await erase_pending(settings, client, log, timeout, status.update)
                 return await run(settings, client, log, lead_id, timeout, status.update)
-            except (SendingError, MissingTopic) as error:
+            except SendingError as error:
                 raise CommandError(str(error)) from None
 
 

@@ -41,7 +41,7 @@ async def _run(settings: Settings, port: int, *, as_json: bool) -> int:
     from sinks.endpoint import EndpointError
     from stream.gateway.running import running
     from stream.gateway.serving import GatewayError
-    from stream.log import LogUnreachable, WrongPartitions
+    from stream.log import LogUnreachable, MissingTopic, WrongPartitions
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -55,7 +55,7 @@ async def _run(settings: Settings, port: int, *, as_json: bool) -> int:
             await asyncio.wait([stopping, work], return_when=asyncio.FIRST_COMPLETED)
             stopping.cancel()
             if work.done():
-                if isinstance(work.exception(), GatewayError | LogUnreachable | WrongPartitions | SettingsError):
+                if isinstance(work.exception(), LogUnreachable | MissingTopic | WrongPartitions | SettingsError):
                     work.result()  # Kafka came late, and is not what the settings say
                 sys.stderr.write(f"sixfold: the gateway ended: {type(work.exception()).__name__}\n")
                 return NEGATIVE

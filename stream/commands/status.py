@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from stream.commands.exits import OK, CommandError
+from stream.commands.exits import OK
 from stream.commands.output import AsJson, Rows, stdout, table_of, write_json
 from stream.settings import Settings
 
@@ -66,14 +66,11 @@ def status(*, as_json: AsJson = False) -> int:
 async def _read(settings: Settings) -> list[dict[str, Any]]:
     from sinks.client import connect
     from stream.kafka_access import open_log
-    from stream.wait import MissingTopic, documents_behind, events_behind, read_ends, read_standings
+    from stream.wait import documents_behind, events_behind, read_ends, read_standings
 
     client = connect(settings)
     async with open_log(settings) as log:
-        try:
-            ends = await read_ends(log, settings)
-        except MissingTopic as error:
-            raise CommandError(str(error)) from None
+        ends = await read_ends(log, settings)
     standings = read_standings(client)
     events = events_behind(ends, standings, settings.log_incarnation)
     documents = documents_behind(ends, standings, settings.log_incarnation)

@@ -116,7 +116,11 @@ def _digest(settings: Settings, sources: Sequence[NamedSource]) -> bytes:
     """What the source files and their mappings say now; one that cannot be read counts as another."""
     mappings = [each.path.parent / each.source.mapping for each in sources if isinstance(each.source, Rows)]
     digest = hashlib.sha256()
-    for path in (*source_paths(settings), *mappings):
+    try:
+        paths = [*source_paths(settings), *mappings]
+    except OSError:
+        return b""
+    for path in paths:
         digest.update(f"{path}\0".encode())
         digest.update(_bytes(path))
     return digest.digest()

@@ -13,10 +13,10 @@ from stream.gateway.rotation import read_secrets, watch
 from stream.gateway.service import Service, Status
 from stream.gateway.serving import GatewayError, announce, listening, log_the_start, url_of
 from stream.gateway.sink import STALLED_SECONDS, KafkaSink, Sink
-from stream.log import WrongPartitions
 from stream.settings import Settings
 from stream.sources import read_sources
 from stream.starting import await_log, await_rights
+from stream.topics import check_events_topic
 
 __all__ = ["Gateway", "GatewayError", "running", "serving"]
 
@@ -100,7 +100,8 @@ async def serving(
 async def running(settings: Settings, port: int, bounds: Bounds | None = None) -> AsyncIterator[Running]:
     """Serve over Kafka inside the block; while Kafka is away at the start, everything is answered 503.
 
-    Raises what `serving` raises, and `LogUnreachable`, `WrongPartitions`; `work` ends with these where Kafka came late.
+    Raises what `serving` raises, `LogUnreachable`, `MissingTopic`, `WrongPartitions`; where Kafka came late, `work`
+    ends with these.
     """
     opened, sink, tried = AsyncExitStack(), KafkaSink(settings.events_topic, settings.partitions), asyncio.Event()
     work = asyncio.create_task(_work(opened, settings, sink, tried), name="gateway")
@@ -127,13 +128,7 @@ async def _work(opened: AsyncExitStack, settings: Settings, sink: KafkaSink, tri
 
     log = await opened.enter_async_context(await_log(settings, away))
     await await_rights(settings, log, "gateway", away)
-    partitions = await log.partitions(settings.events_topic)
-    if partitions is None:
-        raise GatewayError(
-            f"Kafka at {settings.brokers} has no topic {settings.events_topic}: `sixfold migrate` creates it"
-        )
-    if partitions != settings.partitions:
-        raise WrongPartitions(settings.events_topic, partitions, settings.partitions)
+    await check_events_topic(settings, log)
     sink.connect(log)
     tried.set()
     await sink.run()

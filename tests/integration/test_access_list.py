@@ -206,12 +206,13 @@ def test_the_command_line_and_the_exporter_have_their_lists(
         allow(guarded, exporter)
         deployed.command("status")  # asks Kafka what the exporter asks
         forbid(guarded, exporter)
-        events_read = ("topic", deployed.settings.events_topic, "Read")
+        assert not {right for right in exporter if right[2] == "Read"}, "events name people"
+        documents_described = ("topic", deployed.settings.documents_topic, "Describe")
         events_write = ("topic", deployed.settings.events_topic, "Write")
-        allow(guarded, [right for right in rights if right != events_read])
+        allow(guarded, [right for right in rights if right != documents_described])
         for command in ("status", "wait"):
             said = deployed.command(command, code=2)
-            assert line_for(events_read, guarded) in said
+            assert line_for(documents_described, guarded) in said
             assert len(said.splitlines()) == 1
         forbid(guarded, rights)
         allow(guarded, [right for right in rights if right != events_write])
