@@ -13,7 +13,7 @@ help:
 	@echo "make lint           ruff and mypy"
 	@echo "make bench          what the worker costs an event, for 100k, 300k and 1M events"
 	@echo "make chaos          every fault under 200,000 events; writes the table of docs/reliability.md (about an hour)"
-	@echo "make mutations      break every invariant on purpose; writes the table of docs/invariants.md (half an hour)"
+	@echo "make mutations      break every invariant on purpose; writes the table of docs/invariants.md (3/4 of an hour)"
 	@echo "make production     all of it as processes, 15 minutes of load, a worker killed; ARGS='--seconds 90 --rate 100'"
 	@echo "make deep           the simulation with 100,000 cases"
 	@echo "make docs-events    write the reference of the events and the AsyncAPI document again"

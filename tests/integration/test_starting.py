@@ -156,18 +156,24 @@ def test_a_worker_begins_once_kafka_is_there(
         assert started.wait(PATIENCE) == 0
 
 
-@pytest.mark.parametrize("command", ["gateway", "sources", "worker"])
-def test_one_that_waits_ends_in_order(command: str, tmp_path: Path, clickhouse_server: ClickHouseServer) -> None:
+def own_settings(tmp_path: Path, server: ClickHouseServer, brokers: str) -> dict[str, Any]:
+    """Enough for each of the three to start; the database is one that nobody else has."""
     (tmp_path / "segment.toml").write_text('kind = "segment"\nsource = "s"\n[kafka]\ntopics = ["segment"]\n')
-    server, address, name = clickhouse_server, f"127.0.0.1:{free_port()}", f"waiting_{secrets.token_hex(4)}"
-    own = {
-        "brokers": address,
+    database = f"starting_{secrets.token_hex(4)}"
+    return {
+        "brokers": brokers,
         "gateway_key": "key",
         "gateway_port": 0,
         "sources": tmp_path / "segment.toml",
-        "clickhouse_url": f"http://{server.user}:{server.password}@{server.host}:{server.port}/{name}",
+        "clickhouse_url": f"http://{server.user}:{server.password}@{server.host}:{server.port}/{database}",
         "data": tmp_path / "data",
     }
+
+
+@pytest.mark.parametrize("command", ["gateway", "sources", "worker"])
+def test_one_that_waits_ends_in_order(command: str, tmp_path: Path, clickhouse_server: ClickHouseServer) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    own = own_settings(tmp_path, clickhouse_server, address)
     with process(command, tmp_path, **own) as started:
         until(lambda: f"no Kafka broker answers at {address}" in (tmp_path / "log").read_text(), started, tmp_path)
         started.send_signal(signal.SIGTERM)
@@ -190,19 +196,13 @@ def test_what_waiting_does_not_mend_is_an_error_at_once(
     tmp_path: Path,
     clickhouse_server: ClickHouseServer,
 ) -> None:
-    (tmp_path / "segment.toml").write_text('kind = "segment"\nsource = "s"\n[kafka]\ntopics = ["segment"]\n')
-    server, name = clickhouse_server, f"refused_{secrets.token_hex(4)}"
     own = {
-        "brokers": f"127.0.0.1:{free_port()},{kafka.secure_address}",  # one is away: the other one decides
+        # one is away: the other one decides
+        **own_settings(tmp_path, clickhouse_server, f"127.0.0.1:{free_port()},{kafka.secure_address}"),
         "kafka_security_protocol": "SASL_SSL",
         "kafka_username": kafka.user,
         "kafka_password": kafka.password,
         "kafka_ca_file": kafka.ca_file,
-        "gateway_key": "key",
-        "gateway_port": 0,
-        "sources": tmp_path / "segment.toml",
-        "clickhouse_url": f"http://{server.user}:{server.password}@{server.host}:{server.port}/{name}",
-        "data": tmp_path / "data",
         **setting,
     }
     with process(command, tmp_path, **own) as started:

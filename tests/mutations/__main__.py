@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
@@ -60,6 +61,16 @@ def caught_by(mutation: Mutation) -> str:
         return failed[0] if failed else ""
 
 
+def check_unbroken(mutations: Sequence[Mutation]) -> None:
+    """Raise RuntimeError unless the tests pass on the source as it is: else whatever is broken would seem noticed."""
+    with tempfile.TemporaryDirectory(prefix="sixfold-mutation-") as folder:
+        copy(Path(folder))
+        for tests in dict.fromkeys(each.tests for each in mutations):
+            if failed := failing(tests, Path(folder)):
+                raise RuntimeError(f"{failed[0]} fails on the unbroken source: mend that first")
+            console.print(f"unbroken, {tests}: passes")
+
+
 def table(caught: dict[Mutation, str]) -> str:
     """What was broken, by invariant, and the test that noticed."""
     lines = ["| broken on purpose | noticed by |", "| --- | --- |"]
@@ -77,6 +88,7 @@ def main() -> int:
     parser.add_argument("--page", type=Path)
     options = parser.parse_args()
     chosen = [each for each in MUTATIONS if options.part in f"{each.invariant} {each.what} {each.file}"]
+    check_unbroken(chosen)
     caught: dict[Mutation, str] = {}
     for number, mutation in enumerate(chosen, start=1):
         began = time.monotonic()
