@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.embedded.company import lines
+from stream.settings import Settings
 from tests.clickhouse import ClickHouseServer
 from tests.integration.deployment import Deployment
 from tests.kafka.broker import TansuBroker
@@ -28,6 +29,8 @@ from tests.kafka.broker import TansuBroker
 END = datetime(2026, 11, 24, tzinfo=UTC)
 SIZES = (100_000, 300_000, 1_000_000)
 SEND = 50_000
+FLUSH_SECONDS = Settings.model_fields["flush_seconds"].default
+"""As it is shipped; tests flush more often."""
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -72,7 +75,7 @@ def deployed() -> Iterator[Deployment]:
         with (
             TansuBroker(directory / "broker") as broker,
             clickhouse(directory / "clickhouse") as server,
-            Deployment(broker, server, directory / "deployment") as deployment,
+            Deployment(broker, server, directory / "deployment", flush_seconds=FLUSH_SECONDS) as deployment,
         ):
             yield deployment
 
