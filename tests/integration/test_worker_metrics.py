@@ -297,6 +297,8 @@ def test_a_static_member_comes_back_to_its_shards_and_nobody_else_notices(
         leaving = deployment.start(one, "leaving")
         deployment.start(other, "staying")
         half = {("assigned",): 4, ("ready",): 4}
+        for port in (one, other):
+            until_ready(port, deployment)
         for port in (one, other):  # the first to be ready had them all until the second one joined
             eventually(
                 lambda port=port: series(scrape(port), "sixfold_shards"), lambda found: found == half, deployment

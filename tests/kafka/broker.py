@@ -6,6 +6,7 @@ failure that says what to do.
 
 import ctypes
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -38,6 +39,7 @@ DOWNLOAD_SECONDS = 600
 FORMAT_SECONDS = 120
 READY_SECONDS = 120
 STOP_SECONDS = 30
+_given: set[int] = set()
 
 
 class BrokerError(Exception):
@@ -45,10 +47,22 @@ class BrokerError(Exception):
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that nobody listens on now, and that this process has not been given before.
+
+    Below those that the system gives away itself: one of them may be another's by the time a slow server binds it.
+    The two halves keep the processes of one test run apart.
+    """
+    half = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 2
+    while True:
+        port = random.randrange(10_000 + half, 32_000, 2)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 def answers_metadata(port: int) -> bool:
