@@ -12,6 +12,8 @@ def credit_calls(lead: Lead | None, calls: Sequence[Call], window_us: int) -> No
     answered call at or before it, within the window and not naming a stage itself; to none if a call within the window
     names this stage.
     """
+    if not calls:
+        return
     for call in calls:
         call.advanced_mofu = int(call.advanced_stage == "mofu")
         call.advanced_bofu = int(call.advanced_stage == "bofu")

@@ -103,6 +103,14 @@ class Raw(NamedTuple):
     campaign_id: str = ""
 
 
+class Said(NamedTuple):
+    """What marketing values say: where a touch came from, whether they say it at all, and whether UTM does."""
+
+    origin: Origin
+    given: bool
+    utm: bool
+
+
 #: What a lead without any origin counts as.
 DIRECT = Origin("direct", NONE, NONE, NONE)
 
@@ -110,6 +118,10 @@ DIRECT = Origin("direct", NONE, NONE, NONE)
 def clean(text: str | None) -> str:
     """A UTM value trimmed and lower-cased; '' where absent."""
     return text.strip().lower() if text else ""
+
+
+def _mark(click_id: str) -> str:
+    return "1" if click_id.strip() else click_id
 
 
 def campaign_of(campaign_id: str | None, utm_campaign: str | None) -> str:
@@ -154,19 +166,27 @@ class Origins:
         self._search = Domains([*DEFAULT_SEARCH_ENGINES, *search_engines])
         self._social = Domains([*DEFAULT_SOCIAL_NETWORKS, *social_networks])
         self._own = Domains(own_domains)
-        # one answer serves every touch of a campaign: raw values repeat
-        self.origin = lru_cache(maxsize=1 << 16)(self._origin)
-        self.given = lru_cache(maxsize=1 << 16)(self._given)
+        # one answer serves every touch of a campaign: values repeat
+        self._said = lru_cache(maxsize=1 << 16)(self._say)
 
     def referrer(self, host: str | None) -> str | None:
         """The referring host; one of one's own domains is no referrer."""
         return None if not host or host in self._own else host
 
-    def _given(self, raw: Raw) -> bool:
-        """Whether these values say anything about where a lead came from."""
-        return bool(any(value.strip() for value in raw[:9]) or self.referrer(raw.referrer) or raw.campaign_id)
+    def said(self, raw: Raw) -> Said:
+        """What the values of a lead or a touch say."""
+        if raw[6] or raw[7] or raw[8]:
+            # a click's id never comes twice; that there is one is what counts
+            marks = _mark(raw.gclid), _mark(raw.msclkid), _mark(raw.fbclid)
+            return self._said(Raw(*raw[:6], *marks, raw.referrer, raw.campaign_id))
+        return self._said(raw)
 
-    def _origin(self, raw: Raw) -> Origin:
+    def _say(self, raw: Raw) -> Said:
+        utm = any(map(str.strip, raw[1:6]))
+        given = utm or raw.channel.strip() or any(map(str.strip, raw[6:9])) or self.referrer(raw.referrer)
+        return Said(self.origin(raw), bool(given or raw.campaign_id), utm)
+
+    def origin(self, raw: Raw) -> Origin:
         """Channel, source, medium and campaign of a lead or a touch."""
         referrer = self.referrer(raw.referrer)
         source, medium = clean(raw.utm_source), clean(raw.utm_medium)

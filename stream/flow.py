@@ -33,13 +33,17 @@ def kind_of(entity: str) -> str:
 
 def id_of(entity: str) -> str:
     """The identifier of a lead, opportunity or call, as the CRM gave it."""
-    return unquote(entity[entity.index(":") + 1 :])
+    return _plain(entity[entity.index(":") + 1 :])
+
+
+def _plain(part: str) -> str:
+    return unquote(part) if "%" in part else part
 
 
 def touch_ids(entity: str) -> tuple[str, str]:
     """(lead id, touch id) of a touch."""
     lead, touch = entity[6:].split("/")
-    return unquote(lead), unquote(touch)
+    return _plain(lead), _plain(touch)
 
 
 class Stored(msgspec.Struct, array_like=True, gc=False):
@@ -75,8 +79,10 @@ class Node:
 
     def encode(self) -> bytes:
         """The node at rest; `Node(entity, bytes)` takes it up again."""
-        for entity, document in self._decoded.items():
-            self._others[entity] = _encode(document)
+        for entity in self.grown:
+            document = self._decoded.get(entity)
+            if document is not None:
+                self._others[entity] = _encode(document)
         return _encode(Stored(self.own, sorted(self.to), self._others))
 
     # -- reading
@@ -178,7 +184,7 @@ class Node:
     def _bytes(self, entity: str) -> bytes:
         if entity == self.entity:
             return _encode(self.own)
-        document = self._decoded.get(entity)
+        document = self._decoded.get(entity) if entity in self.grown else None
         return self._others[entity] if document is None else _encode(document)
 
     # -- counting
@@ -194,10 +200,13 @@ class Node:
         if above is not None and root(self.entity, self._look) != self.entity:
             return {}
         found = {} if self.own.empty else {self.entity: self.own}
+        lead = self.entity.startswith("lead:")
+        own_id, touches = id_of(self.entity), f"touch:{self.entity[5:]}/"
         for entity in sorted(self._others.keys() | self._decoded.keys()):
             document = self._other(entity)
-            # most belong here without a detour
-            if parent(entity, document) == self.entity or root(entity, self._look) == self.entity:
+            # most name this lead, and so belong here without a detour
+            named = lead and (entity.startswith(touches) or document.lead(document.values()) == own_id)
+            if named or root(entity, self._look) == self.entity:
                 found[entity] = document
         return found
 

@@ -181,6 +181,8 @@ def _join_same_key(mine: Fields, fields: Fields) -> bool:
         if name not in mine:
             mine[name] = value
             grew = True
+        elif mine[name] == value:  # values of one field have one type: what is equal is the same
+            continue
         elif name in HISTORIES:
             values = {canonical(name, each): each for each in (*mine[name], *value)}
             if len(values) > len(mine[name]):

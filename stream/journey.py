@@ -11,7 +11,7 @@ import msgspec
 
 from stream.advances import credit_calls
 from stream.calendar import LAST_DAY, NO_RATE_DAY
-from stream.channels import DIRECT, NONE, Origin, Raw, campaign_of
+from stream.channels import DIRECT, NONE, Origin, Raw, Said, campaign_of
 from stream.flow import id_of, kind_of, touch_ids
 from stream.fold import Document, Fields, Key
 from stream.records import Call, Credit, Lead, Opportunity, Spend, StageChange, Touch
@@ -41,31 +41,35 @@ def journey(root: str, documents: Mapping[str, Document], rules: Rules) -> Journ
     """The records of a root from the documents that it counts. `Journey.credits` is left to the attribution."""
     if not documents:
         return EMPTY
-    if kind_of(root) == "spend":
+    root_kind = kind_of(root)
+    if root_kind == "spend":
         return Journey(spend=_spend(documents[root], rules))
-    by_kind: dict[str, dict[str, Document]] = {}
+    leads: dict[str, Document] = {}
+    recorded: dict[str, Document] = {}
+    deals: dict[str, Document] = {}
+    logged: dict[str, Document] = {}
+    by_kind = {"lead": leads, "touch": recorded, "opportunity": deals, "call": logged}
+    if root_kind not in by_kind:
+        return EMPTY
     for entity, document in documents.items():
-        by_kind.setdefault(kind_of(entity), {})[entity] = document
-    leads = by_kind.get("lead", {})
+        by_kind[kind_of(entity)][entity] = document
     members: Members = {}
     for entity, document in leads.items():
         values = document.values()
         if document.first is not None and not values.get("deleted"):
             members[id_of(entity)] = document, values, _raw(values)
-    row_id = _row(id_of(root) if kind_of(root) == "lead" else "", members)
-    touches, origins = _touches(by_kind.get("touch", {}), members, row_id, rules)
+    row_id = _row(id_of(root) if root_kind == "lead" else "", members)
+    touches, said = _touches(recorded, members, row_id, rules)
     opportunities = [
         opportunity
-        for entity, document in by_kind.get("opportunity", {}).items()
+        for entity, document in deals.items()
         if (opportunity := _opportunity(entity, document, row_id, rules))
     ]
-    calls = [
-        call for entity, document in by_kind.get("call", {}).items() if (call := _call(entity, document, row_id, rules))
-    ]
+    calls = [call for entity, document in logged.items() if (call := _call(entity, document, row_id, rules))]
     lead = None
     if row_id:
-        merged = sorted(identifier for entity in leads if (identifier := id_of(entity)) != row_id)
-        lead = _lead(row_id, merged, members, origins[row_id], opportunities, rules)
+        merged = [] if len(leads) == 1 else sorted(each for entity in leads if (each := id_of(entity)) != row_id)
+        lead = _lead(row_id, merged, members, said[row_id], opportunities, rules)
     credit_calls(lead, calls, rules.call_credit_us)
     return Journey(lead, opportunities, calls, touches)
 
@@ -100,68 +104,61 @@ def _raw(values: Fields) -> Raw:
     )
 
 
-def _has_utm(raw: Raw) -> bool:
-    return any(map(str.strip, raw[1:6]))
-
-
 def _touches(
     recorded: Mapping[str, Document], members: Members, row_id: str, rules: Rules
-) -> tuple[list[Touch], dict[str, Origin]]:
-    """The touches in order, creation touches among them, and the origin of each member.
+) -> tuple[list[Touch], dict[str, tuple[Origin, Said]]]:
+    """The touches in order, creation touches among them, and the origin of each member with what it said itself.
 
     A creation touch without any origin carries that of the group's earliest touch that has one.
     """
-    found: list[tuple[tuple[int, int, str, str], Raw]] = []
+    say, day = rules.origins.said, rules.calendar.day
+    found: list[tuple[int, int, str, str, Raw, Said]] = []
     for lead_id, (document, values, raw) in members.items():
-        found.append(((created_us(document, values), 0, lead_id, ""), raw))
+        found.append((created_us(document, values), 0, lead_id, "", raw, say(raw)))
     for entity, document in recorded.items():
         if document.first is None:
             continue
         values = document.values()
         lead_id, touch_id = touch_ids(entity)
         at: int | None = values.get("at")
-        found.append(((at if at is not None else document.first, 1, touch_id, lead_id), _raw(values)))
-    found.sort(key=lambda each: each[0])
-    given = rules.origins.given
-    fallback = DIRECT
-    for _, raw in found:
-        if given(raw):
-            fallback = rules.origins.origin(raw)
-            break
+        raw = _raw(values)
+        found.append((at if at is not None else document.first, 1, touch_id, lead_id, raw, say(raw)))
+    found.sort()  # by what comes before the values: no two touches have the same ids
+    fallback = next((said.origin for *_, said in found if said.given), DIRECT)
     touches: list[Touch] = []
-    origins: dict[str, Origin] = {}
-    for (at_us, recorded_one, first_id, second_id), raw in found:
-        if recorded_one:
+    origins: dict[str, tuple[Origin, Said]] = {}
+    for at_us, is_recorded, first_id, second_id, raw, said in found:
+        origin = said.origin
+        if is_recorded:
             touch_id, lead_id = first_id, second_id
-            origin = rules.origins.origin(raw)
         else:
             touch_id, lead_id = "", first_id
-            origin = rules.origins.origin(raw) if given(raw) else fallback
-            origins[lead_id] = origin
+            if not said.given:
+                origin = fallback
+            origins[lead_id] = origin, said
         touches.append(
-            Touch(
-                touch_id,
-                lead_id,
-                1 - recorded_one,
-                row_id,
-                at_us,
-                rules.calendar.day(at_us),
-                *origin,
-                *raw[:10],
-                int(_has_utm(raw)),
-            )
+            Touch(touch_id, lead_id, 1 - is_recorded, row_id, at_us, day(at_us), *origin, *raw[:10], int(said.utm))
         )
     return touches, origins
+
+
+def _reach(rises: list[int | None], rank: int, at_us: int) -> None:
+    """Note that a group's reached stage came to a rank, and with it to those below."""
+    for below in range(MOFU, rank + 1):
+        known = rises[below]
+        if known is None or at_us < known:
+            rises[below] = at_us
 
 
 def _lead(
     row_id: str,
     merged: list[str],
     members: Members,
-    origin: Origin,
+    origin_and_said: tuple[Origin, Said],
     opportunities: list[Opportunity],
     rules: Rules,
 ) -> Lead:
+    origin, said = origin_and_said
     funnel = rules.funnel
     history: list[tuple[Key, str | None]] = []
     for document, _, _ in members.values():
@@ -170,20 +167,18 @@ def _lead(
         history.sort(key=lambda each: each[0])
     # when the group's reached stage came to each rank or above it
     rises: list[int | None] = [None] * len(FUNNEL)
-
-    def reach(rank: int, at_us: int) -> None:
-        for below in range(MOFU, rank + 1):
-            known = rises[below]
-            if known is None or at_us < known:
-                rises[below] = at_us
-
-    for key, stage in history:
-        reach(funnel.rank(stage), key[0])
+    stages: list[StageChange] = []
+    for (at_us, *_), stage in history:
+        rank = funnel.rank(stage)
+        _reach(rises, rank, at_us)
+        stages.append(StageChange(at_us, stage or NONE, FUNNEL[rank], int(funnel.mapped(stage))))
     for opportunity in opportunities:
-        reach(BOFU, opportunity.created_us)
+        _reach(rises, BOFU, opportunity.created_us)
         if opportunity.status == "won" and opportunity.closed_us is not None:
-            reach(CUSTOMER, opportunity.closed_us)
-    reached = max((rank for rank in range(len(FUNNEL)) if rises[rank] is not None), default=0)
+            _reach(rises, CUSTOMER, opportunity.closed_us)
+    reached = CUSTOMER
+    while reached and rises[reached] is None:
+        reached -= 1
     document, values, raw = members[row_id]
     own_stage = (values.get("stage") or [None])[-1]
     created = created_us(document, values)
@@ -200,13 +195,10 @@ def _lead(
         rises[MOFU],
         rises[BOFU],
         rises[CUSTOMER],
-        [
-            StageChange(key[0], stage or NONE, FUNNEL[funnel.rank(stage)], int(funnel.mapped(stage)))
-            for key, stage in history
-        ],
+        stages,
         *raw[:10],
-        int(_has_utm(raw)),
-        int(rules.origins.given(raw)),
+        int(said.utm),
+        int(said.given),
         values.get("owner_id") or UNASSIGNED,
         values.get("account_id") or "",
     )
@@ -313,7 +305,7 @@ def _spend(document: Document, rules: Rules) -> list[Spend]:
     if figure is None:
         return []
     raw = _raw(figure)
-    origin = rules.origins.origin(raw)
+    origin = rules.origins.said(raw).origin
     source, medium = origin.source, origin.medium
     if source == NONE and medium == NONE:
         platform = rules.platform_map.get(figure["platform"], {})

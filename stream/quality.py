@@ -36,7 +36,7 @@ class Quality:
         if type(medium) is str and not data.get("channel"):
             source = data.get("utm_source")
             raw = Raw(utm_source=source if type(source) is str else "", utm_medium=medium)
-            if self._rules.origins.origin(raw).channel == "other":
+            if self._rules.origins.said(raw).origin.channel == "other":
                 _count(self.mediums, medium)
         if data.get("amount") is not None and data.get("currency") is None:
             self.amounts_without_currency += 1

@@ -16,7 +16,7 @@ from stream.flow import kind_of
 MADE_AT = frozenset({1_000, 30_000, 500_000})
 LAST_MADE_AT = max(MADE_AT)
 #: every so many states one is a sample, the latest ones make the dictionary; its size in bytes
-EVERY, SAMPLES, DICTIONARY_BYTES = 25, 40, 4_096
+EVERY, SAMPLES, DICTIONARY_BYTES = 25, 40, 2_048
 #: states begin with the head of a MessagePack array, above the first; what is compressed begins with its dictionary's
 #: number, and the second if the node contributes nothing
 _STATE, _IDLE = 0x80, 0x40

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Sequence
 from itertools import repeat
 from operator import add, sub
 from sys import intern
-from typing import Any
 
 import msgspec
 
@@ -105,25 +104,14 @@ class Rolling:
             dirty = self._dirty[table.name]
             if not dirty:
                 continue
-            rows, sparse = self._rows[table.name], self._counts[table.name]
+            row, rows, sparse = table.row, self._rows[table.name], self._counts[table.name]
             lines: list[bytes] = []
             for key in dirty:
                 totals, counts = rows[key], sparse.get(key, _NO_COUNTS)
                 gone = not counts and not any(totals)
-                line: dict[str, Any] = {
-                    "shard": shard,
-                    "epoch": epoch,
-                    "version": version,
-                    "is_deleted": int(gone),
-                }
-                line.update(zip(table.key, key, strict=True))
-                line.update(zip(table.measures, totals, strict=True))
-                for name in table.big:
-                    if not -_INT64 <= line[name] < _INT64:
-                        line[name] = str(line[name])
-                if table.sparse:
-                    line[table.sparse] = counts
-                lines.append(_json(line))
+                written = map(_within_64_bits, totals) if table.big else totals
+                more = (counts,) if table.sparse else ()
+                lines.append(_json(row(shard, epoch, version, int(gone), *key, *written, *more)))
                 if gone:
                     del rows[key]
                 if not counts:
@@ -131,6 +119,11 @@ class Rolling:
             taken[table.name] = lines
             dirty.clear()
         return taken
+
+
+def _within_64_bits(total: int) -> int | str:
+    """A total as it is written: as text where JSON's numbers end for ClickHouse."""
+    return total if -_INT64 <= total < _INT64 else str(total)
 
 
 def _shared(key: Key) -> Key:

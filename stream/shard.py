@@ -366,10 +366,13 @@ class Shard:
         self.flush_number += 1
         version = (self.epoch << 32) + self.flush_number
         sends: dict[int, list[tuple[str, str, bytes]]] = {}
-        for node in self._in_hand.values():
+        in_hand = list(self._in_hand.values())
+        self._in_hand.clear()
+        in_hand.reverse()
+        while in_hand:  # each is let go at once: together with their rows they would be most of the memory
+            node = in_hand.pop()
             if node.changed:
                 self._take_node(node, version, sends)
-        self._in_hand.clear()
         for (source, minute), last_us in self._heard.items():
             self._row("source_minutes", {"source": source, "minute": minute * 60, "last_us": last_us})
         self._heard.clear()

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
 
 from stream.journey import Journey
 
@@ -23,3 +26,9 @@ class Table:
     contribute: Callable[[Journey], Iterator[Contribution]]
     sparse: str = ""
     big: frozenset[str] = frozenset()
+
+    @cached_property
+    def row(self) -> Callable[..., msgspec.Struct]:
+        """Makes a row to be written, of shard, epoch, version, is_deleted, then key, measures and sparse counts."""
+        columns = ("shard", "epoch", "version", "is_deleted", *self.key, *self.measures)
+        return msgspec.defstruct(self.name, (*columns, self.sparse) if self.sparse else columns, gc=False)
