@@ -81,7 +81,7 @@ MUTATIONS = (
         ONE_NODE,
         "a node counts all documents it holds, also those that moved on",
         "stream/flow.py",
-        "if parent(entity, document) == self.entity or root(entity, self._look) == self.entity:",
+        "if named or root(entity, self._look) == self.entity:",
         "if document is not None:",
         SIMULATION,
     ),
