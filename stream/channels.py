@@ -175,7 +175,7 @@ class Origins:
 
     def said(self, raw: Raw) -> Said:
         """What the values of a lead or a touch say."""
-        if raw[6] or raw[7] or raw[8]:
+        if raw.gclid or raw.msclkid or raw.fbclid:
             # a click's id never comes twice; that there is one is what counts
             marks = _mark(raw.gclid), _mark(raw.msclkid), _mark(raw.fbclid)
             return self._said(Raw(*raw[:6], *marks, raw.referrer, raw.campaign_id))

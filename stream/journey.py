@@ -69,7 +69,7 @@ def journey(root: str, documents: Mapping[str, Document], rules: Rules) -> Journ
     lead = None
     if row_id:
         merged = [] if len(leads) == 1 else sorted(each for entity in leads if (each := id_of(entity)) != row_id)
-        lead = _lead(row_id, merged, members, said[row_id], opportunities, rules)
+        lead = _lead(row_id, merged, members, *said[row_id], opportunities, rules)
     credit_calls(lead, calls, rules.call_credit_us)
     return Journey(lead, opportunities, calls, touches)
 
@@ -154,11 +154,11 @@ def _lead(
     row_id: str,
     merged: list[str],
     members: Members,
-    origin_and_said: tuple[Origin, Said],
+    origin: Origin,
+    said: Said,
     opportunities: list[Opportunity],
     rules: Rules,
 ) -> Lead:
-    origin, said = origin_and_said
     funnel = rules.funnel
     history: list[tuple[Key, str | None]] = []
     for document, _, _ in members.values():

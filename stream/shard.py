@@ -11,7 +11,7 @@ nothing would be sent or written any more. The manifest
 is what a later owner resumes from; Kafka's committed offsets only serve lag tools.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -366,11 +366,10 @@ class Shard:
         self.flush_number += 1
         version = (self.epoch << 32) + self.flush_number
         sends: dict[int, list[tuple[str, str, bytes]]] = {}
-        in_hand = list(self._in_hand.values())
+        in_hand = deque(self._in_hand.values())
         self._in_hand.clear()
-        in_hand.reverse()
         while in_hand:  # each is let go at once: together with their rows they would be most of the memory
-            node = in_hand.pop()
+            node = in_hand.popleft()
             if node.changed:
                 self._take_node(node, version, sends)
         for (source, minute), last_us in self._heard.items():
