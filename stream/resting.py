@@ -1,8 +1,9 @@
 """Nodes at rest in memory, compressed: most of what a worker keeps.
 
 States of one kind resemble each other: field names, sources, campaigns. With some of them as LZ4's dictionary, the
-500 bytes of a lead become 235, the 250 of an opportunity 104, for 1 to 2 us when a node is put down and half of one when
-it is taken up again. All of this is of one process only: what is written to ClickHouse and Kafka is the state itself.
+500 bytes of a lead become 235, the 250 of an opportunity 104, for 1 to 2 us when a node is put down and half of one
+when it is taken up again. All of this is of one process only: what is written to ClickHouse and Kafka is the state
+itself.
 """
 
 from collections import deque
