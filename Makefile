@@ -66,7 +66,7 @@ browser: tests/e2e/node_modules/axe-core/axe.min.js
 		{ echo "Chromium is missing, and apt-get (as root) cannot install it: set CHROMIUM to another"; exit 1; }
 
 tests/e2e/node_modules/axe-core/axe.min.js: tests/e2e/package-lock.json
-	npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund --silent
+	npm ci --prefix tests/e2e --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 lint: .venv/.installed
