@@ -8,9 +8,9 @@ import asyncio
 import base64
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from clickhouse_connect.driver.client import Client
@@ -19,8 +19,8 @@ from sinks.erasure import PERSONAL_TABLES, ErasedIds, Standing, erased_entities,
 from stream.claim import LoadedNode, LoadedRow, Manifest
 from stream.reports import TABLES, Table
 
-#: one insert is at most about this large
-INSERT_BYTES = 8 << 20
+#: one insert is at most about this large, and goes over the wire in pieces of about this size
+INSERT_BYTES, PIECE_BYTES = 8 << 20, 128 << 10
 _INSERT_SETTINGS = {
     "input_format_skip_unknown_fields": 0,
     # tuples come as arrays: their names in every record would be half of what is written
@@ -68,13 +68,14 @@ class ClickHouseStore:
             if not lines:
                 return
         began, size = time.perf_counter(), 0
-        for body in _bodies(lines):
+        for part in _parts(lines, INSERT_BYTES):
+            body = Body(part)
             size += len(body)
             await asyncio.to_thread(
                 self._client.raw_insert,
                 table,
                 column_names=_COLUMNS.get(table),
-                insert_block=body,
+                insert_block=cast("Generator[bytes, None, None]", body),  # any iterable will do
                 fmt="JSONEachRow",
                 settings=_INSERT_SETTINGS,
             )
@@ -261,14 +262,29 @@ def _columns(table: Table) -> str:
     return ", ".join([*names, *([table.sparse] if table.sparse else []), "version"])
 
 
-def _bodies(lines: Sequence[bytes]) -> Iterator[bytes]:
-    """Lines joined to bodies of a bounded size; a larger line stands alone."""
-    size = 0
-    chunk: list[bytes] = []
-    for line in lines:
-        if chunk and size + len(line) > INSERT_BYTES:
-            yield b"\n".join(chunk)
-            size, chunk = 0, []
-        chunk.append(line)
-        size += len(line) + 1
-    yield b"\n".join(chunk)
+class Body:
+    """Lines as the body of a request: what is sent is a piece at a time, so that they are never copied as a whole.
+
+    It may be iterated again, as for a request that is sent again. Its length is in bytes.
+    """
+
+    def __init__(self, lines: Sequence[bytes]) -> None:
+        self._lines = lines
+
+    def __len__(self) -> int:
+        return sum(map(len, self._lines)) + len(self._lines)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in _parts(self._lines, PIECE_BYTES):
+            yield b"\n".join((*part, b""))
+
+
+def _parts(lines: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+    """Lines in their order, cut so that each part has about `size` bytes at most; a larger line stands alone."""
+    begin = filled = 0
+    for index, line in enumerate(lines):
+        if filled and filled + len(line) > size:
+            yield lines[begin:index]
+            begin, filled = index, 0
+        filled += len(line) + 1
+    yield lines[begin:]
