@@ -12,6 +12,8 @@ _BEGIN, _END = "<!-- bench -->\n", "<!-- end -->"
 COLUMNS: Mapping[str, tuple[str, int]] = {
     "events": ("events", 0),
     "cpu_us_per_event": ("worker's CPU an event, µs", 1),
+    "loop_cpu_us_per_event": ("a hand-written loop's, µs", 1),
+    "ratio": ("ratio", 1),
     "events_per_cpu_second": ("events a second of one core", 0),
     "nodes": ("nodes", 0),
     "peak_mib": ("worker's peak memory, MiB", 0),
