@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 NONE = "(none)"
-_NO_MEDIUM = frozenset({"", "(none)", "(notset)"})
+_NOT_SAID = frozenset({"", "(none)", "(not set)"})
 
 #: medium, without hyphens, spaces and underscores -> channel
 DEFAULT_CHANNELS: Mapping[str, str] = {
@@ -134,6 +134,9 @@ def squeeze(medium: str) -> str:
     return medium.replace("-", "").replace(" ", "").replace("_", "")
 
 
+_NO_MEDIUM = frozenset(map(squeeze, _NOT_SAID))
+
+
 class Domains:
     """A list of domains, subdomains included; one that ends with a dot means any ending (`google.`)."""
 
@@ -216,10 +219,14 @@ class Origins:
             return "referral"
         return "direct" if source in {"", "(direct)"} else "other"
 
-    def spend_channel(self, raw: Raw) -> str:
-        """The channel of a spend figure, '' where campaign and platform decide when it is read."""
+    def spend(self, raw: Raw) -> tuple[str, str, str]:
+        """Channel, source and medium of a spend figure.
+
+        The channel is '' where campaign and platform decide when it is read; source and medium are both '' where the
+        platform decides: where UTM says neither, be it with `(none)` or `(not set)`, as analytics tools write it.
+        """
         channel = raw.channel.strip() if raw.channel else ""
         source, medium = clean(raw.utm_source), clean(raw.utm_medium)
-        if channel or not (source or medium):
-            return channel
-        return self._channel(raw, source, squeeze(medium), None)
+        if source in _NOT_SAID and medium in _NOT_SAID:
+            return channel, "", ""
+        return channel or self._channel(raw, source, squeeze(medium), None), source or NONE, medium or NONE

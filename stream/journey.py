@@ -305,9 +305,8 @@ def _spend(document: Document, rules: Rules) -> list[Spend]:
     if figure is None:
         return []
     raw = _raw(figure)
-    origin = rules.origins.said(raw).origin
-    source, medium = origin.source, origin.medium
-    if source == NONE and medium == NONE:
+    channel, source, medium = rules.origins.spend(raw)
+    if not (source or medium):
         platform = rules.platform_map.get(figure["platform"], {})
         source, medium = platform.get("source", NONE), platform.get("medium", NONE)
     return [
@@ -318,7 +317,7 @@ def _spend(document: Document, rules: Rules) -> list[Spend]:
             figure.get("campaign_id") or "",
             campaign_of(raw.campaign_id, raw.utm_campaign),
             figure.get("category") or "media",
-            rules.origins.spend_channel(raw),
+            channel,
             source,
             medium,
             *raw[:6],

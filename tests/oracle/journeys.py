@@ -21,6 +21,8 @@ SECOND = 1_000_000
 UNITS = 10_000
 UNATTRIBUTED = "(unattributed)"
 NONE = "(none)"
+#: what says nothing as source and medium of spend
+UNSAID = {"", NONE, "(not set)"}
 
 
 @dataclass(frozen=True)
@@ -554,7 +556,7 @@ class Journeys:
             mapped = {**PLATFORMS, **config.platforms}.get(platform, {})
             campaign_id = campaign_key(campaign_id or None, campaign)
             own = origin_of(as_touch, config)
-            if _plain(source) or _plain(medium):
+            if not {_plain(source), _plain(medium)} <= UNSAID:
                 origin = own._replace(campaign_id=campaign_id)
             else:
                 channel = (figure["channel"] or "").strip() or self.campaigns.channel(campaign_id)
@@ -639,7 +641,7 @@ class Campaigns:
             campaign = self.known[campaign_id]
             names = [campaign_id, campaign.get("campaign_name") or "", *(campaign.get("aliases") or [])]
             for name in names:
-                if _plain(name):
+                if _plain(name) not in {"", NONE}:
                     self.aliases[_plain(name)] = campaign_id
 
     def resolve(self, key: str) -> str:

@@ -1,3 +1,5 @@
+import pytest
+
 from stream.channels import DIRECT, Raw, Said
 from stream.rules import Rules
 
@@ -19,3 +21,19 @@ def test_blank_values_say_nothing_of_where_a_lead_came_from() -> None:
     assert said(Raw(campaign_id="c1")).given
     assert said(Raw(referrer="news.example")).origin.channel == "referral"
     assert said(Raw(utm_content="footer")).utm
+
+
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (Raw(), ("", "", "")),
+        (Raw(utm_source=" (None)"), ("", "", "")),
+        (Raw(utm_source="(not set)", utm_medium="(none)", channel=" partner "), ("partner", "", "")),
+        (Raw(utm_medium="CPC"), ("cpc", "(none)", "cpc")),
+        (Raw(utm_source="google", utm_medium="(not set)"), ("other", "google", "(not set)")),
+    ],
+)
+def test_spend_whose_utm_says_nothing_leaves_its_origin_to_campaign_and_platform(
+    raw: Raw, says: tuple[str, str, str]
+) -> None:
+    assert Rules().origins.spend(raw) == says
