@@ -96,7 +96,8 @@ def error_code(error: BaseException) -> str:
 def message_of(error: BaseException) -> str:
     """What the server said, without the driver's and the server's framing, on one line."""
     found = _EXCEPTION.search(str(error))
-    return " ".join((found[1] if found else str(error)).split())
+    said = (found[1] if found else str(error)).partition(". Expected one of:")[0]  # all words that SQL has
+    return " ".join(said.split())
 
 
 def _reason(settings: "Settings", address: "ClickHouseAddress", error: ClickHouseError) -> str:
@@ -112,6 +113,10 @@ def _reason(settings: "Settings", address: "ClickHouseAddress", error: ClickHous
     if code:
         return f"ClickHouse at {address} fails: {message_of(error)}"
     why = next((word for word in _CAUSES if word.lower() in str(error).lower()), "it does not answer")
+    if settings.origins()[name] == "default":
+        nothing = f"no {settings.data}/sixfold.toml here, and {setting.partition(' ')[0]} is not set"
+        todo = "start it (sixfold up), or run this where it was started, or set SIXFOLD_DATA to its data directory"
+        return f"no ClickHouse at {address}: {_CAUSES.get(why, why)} ({nothing}); {todo}"
     return f"no ClickHouse at {address}: {_CAUSES.get(why, why)}; start it (sixfold up), or correct {setting}"
 
 

@@ -210,7 +210,6 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_file=".env",
         env_ignore_empty=True,
         frozen=True,
         extra="forbid",
@@ -453,7 +452,10 @@ class Settings(BaseSettings):
         """Put the sources in their order, each with the name that `origins` shows."""
         arguments = init_settings() if isinstance(init_settings, InitSettingsSource) else {}
         environment = EnvSettingsSource(settings_cls)()
-        dotenv = DotEnvSettingsSource(settings_cls, dotenv_filtering="only_existing")()
+        try:
+            dotenv = DotEnvSettingsSource(settings_cls, env_file=".env", dotenv_filtering="only_existing")()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(f".env: cannot be read: {error}; correct or remove the file") from None
         here = _read_toml(settings_cls, Path(FILE))
         data = next((layer["data"] for layer in (arguments, environment, dotenv, here) if "data" in layer), DATA)
         stack = Path(str(data)) / FILE
@@ -607,8 +609,10 @@ class _Layer(PydanticBaseSettingsSource):
 def _read_toml(settings_cls: type[BaseSettings], path: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # whoever needs the directory says what is wrong with it
         return {}
+    except IsADirectoryError:
+        raise SettingsError(f"{path}: is a directory, not a file with settings; move it away") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read as TOML: {error}; correct or remove the file") from None
     for name in values:

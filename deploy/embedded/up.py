@@ -144,6 +144,7 @@ def _log_to(path: Path, level: str) -> None:
         path.parent.mkdir(exist_ok=True)
         handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=LOGS_KEPT, delay=True)
     except OSError as error:
-        raise StackError(f"{path.parent}: cannot be used for logs: {error.strerror}") from None
+        folder = path.parent.parent
+        raise StackError(f"{folder}: cannot keep data: {error.strerror}; name another with --data") from None
     shown = "%(asctime)s %(levelname)s %(name)s %(message)s"
     logging.basicConfig(level=level.upper(), format=shown, handlers=[handler])

@@ -1,5 +1,6 @@
 import asyncio
 import csv
+import importlib
 import io
 import json
 import os
@@ -16,10 +17,11 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from clickhouse_connect.driver.client import Client
+from cyclopts import App
 
 from deploy.embedded.datadir import Lock
 from sinks.migrate import ViewSettings, migrate
-from stream.cli import main
+from stream.cli import COMMANDS, main
 from stream.log import TP, Log, Outgoing
 from stream.settings import Settings
 from stream.topics import migrate_topics
@@ -167,6 +169,9 @@ def test_every_command_has_help_with_an_example(command: str, run: Run) -> None:
         (["accept-gap", "1", "--all"], "name one shard, or --all"),
         (["sql", " "], "there is no query"),
         (["sql", "--jsno", "SELECT 1"], "--jsno"),
+        (["sql", "drop table nodes"], "drop may change what Sixfold keeps; if that is meant, add --write"),
+        (["sql", "-- a SELECT\nALTER TABLE people DELETE WHERE 1"], "add --write"),
+        (["sql", "SELECT 1 format JSON;"], "leave it out, and give --json or --csv"),
         (["import", "x.jsonl", "--dryrun"], "--dryrun"),
         (["send", "--nwo"], "--nwo"),
     ],
@@ -201,6 +206,33 @@ def test_settings_are_shown_with_origin_and_without_secrets(run: Run, monkeypatc
     assert found.json["clickhouse_url"] == {"value": "http://me:***@h:1/d", "origin": "environment"}
     assert found.json["time_zone"] == {"value": "UTC", "origin": "default"}
     assert set(found.json) == set(Settings.model_fields)
+
+
+def test_the_list_of_commands_says_what_each_is_for(run: Run) -> None:
+    words = " ".join(run("--help").out.replace("\u2502", " ").split())
+    for commands in COMMANDS.values():
+        for name, (place, meaning) in commands.items():
+            module, _, attribute = place.partition(":")
+            command = getattr(importlib.import_module(f"stream.commands.{module}"), attribute)
+            own = (command.help if isinstance(command, App) else command.__doc__).strip()
+            assert " ".join(own.split()).startswith(meaning.rstrip(".")), name
+            assert meaning in words, name
+    assert run("sql", "--help").out.count("--write")
+
+
+def test_a_dotenv_that_is_no_text_is_one_line(run: Run) -> None:
+    Path(".env").write_bytes(b"\xff\xfe")
+    answer = run("settings")
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err.startswith("sixfold: .env: cannot be read: ")
+    assert answer.err.count("\n") == 1
+
+
+def test_a_command_in_another_folder_than_the_stacks_says_how_to_find_it(run: Run) -> None:
+    answer = run("report", "calls")
+    assert answer.code == 2
+    assert "no .sixfold/sixfold.toml here, and SIXFOLD_CLICKHOUSE_URL is not set" in answer.err
+    assert "set SIXFOLD_DATA to its data directory" in answer.err
 
 
 # Services out of reach
@@ -419,12 +451,46 @@ def test_sql_prints_tables_json_and_csv(crm: Client, run: Run, monkeypatch: pyte
     assert run("sql", "-", "--json").json == [{"seven": 7}]
 
 
+def test_sql_changes_something_only_when_told_to(crm: Client, run: Run) -> None:
+    assert run("sql", "/* mine */ CREATE TABLE mine (a UInt8) ENGINE = Memory", "--write").out == ""
+    answer = run("sql", "INSERT INTO mine VALUES (1), (2)", "--write")
+    assert (answer.code, answer.out, answer.err) == (0, "", "done\n")
+    for reads in (
+        "(SELECT sum(a) AS a FROM mine)",
+        " with 3 as a /* so */ select a",
+        "-- three\nFROM mine SELECT 3 AS a",
+    ):
+        assert run("sql", reads, "--json").json[0] == {"a": 3}
+    assert run("sql", "DROP TABLE mine").code == 2
+    assert run("sql", "EXISTS mine", "--json").json == [{"result": 1}]
+
+
+def test_a_table_of_very_many_rows_ends_and_says_so(crm: Client, run: Run) -> None:
+    answer = run("sql", "SELECT number FROM numbers(20000)")
+    assert answer.out.count("\n") < 10_010
+    assert "the first 10,000 of 20,000 rows" in answer.err
+    assert run("sql", "SELECT number FROM numbers(20000)", "--csv").out.count("\n") == 20_001
+
+
+def test_what_cannot_be_written_is_one_line(crm: Client, elsewhere: Path) -> None:
+    """In processes, whose output is a full disk, or a terminal that knows ASCII only."""
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run([*SIXFOLD, "settings"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1), ran.stderr
+    assert "No space left on device" in ran.stderr
+    env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    ran = subprocess.run([*SIXFOLD, "sql", "SELECT 'Zo\u00eb' AS name"], env=env, capture_output=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert b"Zo?" in ran.stdout
+
+
 def test_a_wrong_query_is_one_line(crm: Client, run: Run) -> None:
     answer = run("sql", "SELECT nonsense")
     assert (answer.code, answer.out) == (2, "")
     assert "nonsense" in answer.err
     assert answer.err.count("\n") == 1
     assert "http" not in answer.err
+    assert len(run("sql", "SELECT 1 SELECT 2").err) < 200  # without all the words that could have come
 
 
 # The audit
