@@ -25,6 +25,9 @@ _NO_RIGHT = "497"
 _CODE = re.compile(r"\bCode: (\d+)|\berror code (\d+)")
 _EXCEPTION = re.compile(r"DB::Exception: (.*?)(?: \(version [^)]*\))?(?: \(for url [^)]*\))?\s*$", re.DOTALL)
 
+# all words that could have come instead, or the query itself
+_LONG_TAIL = re.compile(r"\. Expected one of:.*|:? in scope (?:SELECT|WITH)\b.*", re.DOTALL | re.IGNORECASE)
+
 # The driver logs every failure that it raises as well.
 logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
@@ -96,8 +99,7 @@ def error_code(error: BaseException) -> str:
 def message_of(error: BaseException) -> str:
     """What the server said, without the driver's and the server's framing, on one line."""
     found = _EXCEPTION.search(str(error))
-    said = (found[1] if found else str(error)).partition(". Expected one of:")[0]  # all words that SQL has
-    return " ".join(said.split())
+    return " ".join(_LONG_TAIL.sub("", found[1] if found else str(error)).split())
 
 
 def _reason(settings: "Settings", address: "ClickHouseAddress", error: ClickHouseError) -> str:

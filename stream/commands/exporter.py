@@ -32,7 +32,7 @@ def exporter(*, port: int | None = None) -> int:
     warn_of_unknown_variables()
     settings = Settings()
     connect(settings).close()  # a wrong address or password is said at once
-    log_to_stderr(settings.log_level, aiokafka="ERROR")
+    log_to_stderr(settings.log_level, aiokafka="ERROR", urllib3="CRITICAL", clickhouse_connect="CRITICAL")
     wished = settings.exporter_port if port is None else port
     return asyncio.run(_run(settings, PORT if wished is None else wished))
 
