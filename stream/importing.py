@@ -1,22 +1,25 @@
 """Importing files: every line or row is sent, or stands in the rejected file with its reason.
 
+Each event is read by the contract's own decoder before it is sent, as the worker will, at the time of now, which its
+record will carry. So what would become a dead letter is told here and kept back, unless it is asked for all the same.
+
 How far a file got is remembered beside the data, so that a run that was killed goes on where the last
 acknowledgement was; what is sent twice all the same does no harm, for the events are the same to the byte.
 A file that was imported to its end is forgotten: importing it again sends all of it again.
 """
 
 import asyncio
-import contextlib
 import hashlib
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 
-from schemas import Rejected, decode
+from schemas import Event, Reason, Rejected, decode
 from stream.inputs import STDIN, InputError, Item, Rejection, Source, read_csv, read_jsonl
 from stream.mapped_rows import MappedRows
 from stream.mapping import Mapping, MappingError, read_mapping
@@ -26,11 +29,17 @@ from stream.rows import RowMapper
 from stream.sending import Destination, open_destination
 from stream.settings import Settings
 
-__all__ = ["FileResult", "ImportResult", "Progress", "import_files"]
+__all__ = ["FileResult", "ImportResult", "Interrupted", "Progress", "import_files"]
 
 BATCH_EVENTS = 2_000
 BATCH_BYTES = 1 << 20
 _HEAD_BYTES = 64 << 10
+_SHOWN = 1 << 10
+"""Bytes that are kept of what is too large to be kept whole."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C: the message says how far it got."""
 
 
 @dataclass
@@ -57,7 +66,7 @@ class ImportResult:
     preview: list[bytes] = field(default_factory=list)
     """The first events (dry run)."""
     types: Counter[str] = field(default_factory=Counter)
-    """Events by type (dry run); those that the worker would reject count under their reason below."""
+    """Events by type (dry run)."""
     reasons: Counter[str] = field(default_factory=Counter)
     """Rejected lines and rows by reason."""
     unmapped: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -109,6 +118,7 @@ def import_files(
     dry_run: bool = False,
     restart: bool = False,
     rejected: Path | None = None,
+    send_rejected: bool = False,
     first: int = 5,
     progress: Callable[[Progress], None] | None = None,
 ) -> ImportResult:
@@ -116,32 +126,63 @@ def import_files(
 
     `provided`: they are in a provider's own form. `json_rows`: what is mapped are JSON objects, one a line, as
     Debezium and Kafka Connect write rows of tables. `rejected` takes what is rejected of all files; without it each
-    has a file of its own in the data directory. `restart` forgets how far an earlier run got. `dry_run` sends and
-    writes nothing, keeps the `first` events and looks at each as the worker would. Raises InputError, MappingError
-    or SendingError, and OSError where the data directory cannot be written; all but the last can be shown as they are.
+    has a file of its own in the data directory. `send_rejected` sends the events that are rejected, too, so that they
+    become dead letters. `restart` forgets how far an earlier run got. `dry_run` sends and writes nothing, keeps the
+    `first` events and says what the reports could not use. Raises InputError, MappingError or SendingError,
+    Interrupted on Ctrl-C, and OSError where the data directory cannot be written; all but the last can be shown as
+    they are.
     """
     rules = read_mapping(mapping) if mapping is not None else None
     for path in paths:
-        _check(path, rules, provided)
+        _check(path, rules, provided, json_rows=json_rows)
         if rejected is not None and rejected.resolve() == path.resolve():
             raise InputError(f"{path}: cannot take what is rejected, for it is what is imported")
     run = _Run(settings, rules, mapping, provided, json_rows, rejected, progress or (lambda _: None), restart)
     if dry_run:
-        return run.preview(paths, first)
-    return asyncio.run(run.send(paths))
+        try:
+            return run.preview(paths, first)
+        except KeyboardInterrupt:
+            raise Interrupted("interrupted; nothing was sent") from None
+    if rejected is not None:
+        _check_writable(rejected)
+    try:
+        return asyncio.run(run.send(paths, send_rejected=send_rejected))
+    except KeyboardInterrupt:
+        raise Interrupted(run.how_far()) from None
 
 
-def _check(path: Path, mapping: Mapping | None, provided: Provided | None) -> None:
-    if mapping is None and provided is None and path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv")):
-        raise InputError(
-            f"{path}: is a CSV file: say with --format whose export it is, or with --mapping how rows become events"
-        )
+def _check(path: Path, mapping: Mapping | None, provided: Provided | None, *, json_rows: bool) -> None:
+    if path.name.lower().removesuffix(".gz").endswith((".csv", ".tsv")):
+        if json_rows:
+            raise InputError(
+                f"{path}: is a CSV file, and --format rows reads JSON, one object a line: leave --format out, for a "
+                "CSV --mapping is enough"
+            )
+        if mapping is None and provided is None:
+            raise InputError(
+                f"{path}: is a CSV file: say with --format whose export it is, or with --mapping how rows become events"
+            )
     if path == STDIN:
         return
     if path.is_dir():
         raise InputError(f"{path}: is a directory; name the files in it")
     with Source.open(path):
         pass
+
+
+def _check_writable(rejected: Path) -> None:
+    """Refuse at once what would only fail when something is rejected, in the middle of an import."""
+    try:
+        rejected.parent.mkdir(parents=True, exist_ok=True)
+        there = rejected.exists()
+        with rejected.open("ab"):
+            pass
+        if not there:
+            rejected.unlink()
+    except OSError as error:
+        raise InputError(
+            f"{rejected}: {error.strerror}; give --rejected the path of a file that can be written"
+        ) from None
 
 
 @dataclass
@@ -162,36 +203,76 @@ class _Batch:
 
     events: list[bytes] = field(default_factory=list)
     origins: list[Item] = field(default_factory=list)
+    unreadable: list[bytes] = field(default_factory=list)
     rejections: list[tuple[int, Rejection]] = field(default_factory=list)
     passed_over: int = 0
     size: int = 0
     line: int = 0
     position: int = 0
 
+    def __len__(self) -> int:
+        return len(self.events) + len(self.rejections) + self.passed_over
+
     def add(self, item: Item) -> None:
         self.line, self.position = item.line, item.position
         self.rejections += [(item.first_line, rejection) for rejection in item.rejections]
         if not item.events and not item.rejections:
             self.passed_over += 1
-        for event in item.events:
-            self.events.append(event)
-            self.origins.append(item)
-            self.size += len(event)
+        self.events += item.events
+        self.origins += [item] * len(item.events)
+        self.unreadable += item.unreadable
+        self.size += _size(item)
+
+
+def _size(item: Item) -> int:
+    return sum(map(len, item.events)) + sum(map(len, item.unreadable))
 
 
 def _batches(items: Iterable[Item]) -> Iterator[_Batch]:
     batch = _Batch()
     for item in items:
-        size = sum(map(len, item.events))
-        if batch.events and (batch.size + size > BATCH_BYTES or len(batch.events) >= BATCH_EVENTS):
+        if len(batch) and (batch.size + _size(item) > BATCH_BYTES or len(batch) >= BATCH_EVENTS):
             yield batch
             batch = _Batch()
         batch.add(item)
-        if len(batch.rejections) + batch.passed_over >= BATCH_EVENTS:  # much ado about nothing to send
-            yield batch
-            batch = _Batch()
-    if batch.line or batch.events:
+    if len(batch):
         yield batch
+
+
+class _Judge:
+    """Looks at every event as the worker will, once it is a record of this time."""
+
+    def __init__(self, settings: Settings, seen: Callable[[Event], None] = lambda _: None) -> None:
+        self._max_future_us = round(settings.max_future_hours * 3_600_000_000)
+        self._seen = seen
+
+    def items(self, items: Iterable[Item]) -> Iterator[Item]:
+        """Give the items, with those of their events that cannot be read rejected; the others are `seen`."""
+        for item in items:
+            events, unreadable, rejections = [], [], []
+            for event in item.events:
+                try:
+                    read = decode(event, time.time_ns() // 1_000_000, self._max_future_us)
+                except Rejected as rejected:
+                    unreadable.append(event)
+                    rejections.append(_rejection(event, rejected))
+                else:
+                    events.append(event)
+                    self._seen(read)
+            if unreadable:
+                item = replace(
+                    item,
+                    events=tuple(events),
+                    rejections=(*item.rejections, *rejections),
+                    unreadable=tuple(unreadable),
+                )
+            yield item
+
+
+def _rejection(event: bytes, rejected: Rejected) -> Rejection:
+    too_large = rejected.reason is Reason.TOO_LARGE
+    original = (event[:_SHOWN] if too_large else event).decode("utf-8", "replace")
+    return Rejection(str(rejected.reason), rejected.message, original, len(event) if too_large else None)
 
 
 class _Run:
@@ -213,45 +294,44 @@ class _Run:
         self._rejected, self._progress, self._restart = rejected, progress, restart
         self._folder = settings.data / "imports"
         self._result = ImportResult()
+        self._under_way = ""
+
+    def how_far(self) -> str:
+        """Say after which line an interrupted run goes on."""
+        return self._under_way or "interrupted before anything was sent; run the same command again"
 
     def preview(self, paths: Sequence[Path], first: int) -> ImportResult:
         result = self._result
-        result.quality = Quality(self._settings.rules())
+        quality = result.quality = Quality(self._settings.rules())
+
+        def look(event: Event) -> None:
+            result.types[event.type] += 1
+            quality.look(event)
+
+        judge = _Judge(self._settings, look)
         for path in paths:
             file = FileResult(path)
             result.files.append(file)
             with Source.open(path) as source:
                 mapper, items = self._items(source, _State([]))
-                for item in items:
+                for item in judge.items(items):
                     file.sent += len(item.events)
                     file.rejected += len(item.rejections)
                     file.passed_over += not item.events and not item.rejections
                     result.reasons.update(rejection.reason for rejection in item.rejections)
-                    for event in item.events:
-                        if len(result.preview) < first:
-                            result.preview.append(event)
-                        self._judge(event, result.quality)
+                    result.preview += item.events[: max(0, first - len(result.preview))]
                 self._count_unmapped(mapper)
         return result
 
-    def _judge(self, event: bytes, quality: Quality) -> None:
-        try:
-            read = decode(event, None)
-        except Rejected as rejected:
-            self._result.reasons[str(rejected.reason)] += 1
-        else:
-            self._result.types[read.type] += 1
-            quality.look(read)
-
-    async def send(self, paths: Sequence[Path]) -> ImportResult:
+    async def send(self, paths: Sequence[Path], *, send_rejected: bool) -> ImportResult:
         self._folder.mkdir(parents=True, exist_ok=True)
         async with open_destination(self._settings) as destination:
             for path in paths:
                 with Source.open(path) as source:
-                    await self._send_file(source, destination)
+                    await self._send_file(source, destination, send_rejected=send_rejected)
         return self._result
 
-    async def _send_file(self, source: Source, destination: Destination) -> None:
+    async def _send_file(self, source: Source, destination: Destination, *, send_rejected: bool) -> None:
         path = source.path
         state, remembered = self._recall(path)
         rejected = _RejectedFile(self._rejected or remembered.with_suffix(".rejected.jsonl"))
@@ -259,14 +339,17 @@ class _Run:
         file = FileResult(path, state.sent, state.rejected, state.passed_over, state.line)
         self._result.files.append(file)
         mapper, items = self._items(source, state)
+        self._tell_how_far(source, state)
 
         async def deliver(batch: _Batch, read_bytes: int) -> None:
             refused = await destination.send(batch.events) if batch.events else []
             for index in refused:
                 event, item = batch.events[index], batch.origins[index]
                 message = f"has {len(event)} bytes, more than the destination takes"
-                shown = event[:1024].decode("utf-8", "replace")
+                shown = event[:_SHOWN].decode("utf-8", "replace")
                 batch.rejections.append((item.first_line, Rejection("too-large", message, shown, len(event))))
+            if send_rejected and batch.unreadable:
+                await destination.send(batch.unreadable)
             rejected.add(source.name, batch.rejections)
             self._result.reasons.update(rejection.reason for _, rejection in batch.rejections)
             state.line, state.position = batch.line, batch.position
@@ -277,11 +360,14 @@ class _Run:
             file.rejected_file = rejected.path if state.rejected else None
             if path != STDIN:
                 _write(remembered, state)
+            self._tell_how_far(source, state)
             self._progress(Progress(path, read_bytes, source.size, state.sent, state.rejected))
 
         under_way: asyncio.Task[None] | None = None
         try:
-            for batch in _batches(items):  # the next batch is read while the last one travels
+            for batch in _batches(
+                _Judge(self._settings).items(items)
+            ):  # the next batch is read while the last one travels
                 if under_way is not None:
                     await under_way
                 under_way = asyncio.create_task(deliver(batch, source.read_bytes))
@@ -291,6 +377,12 @@ class _Run:
                 await under_way
         self._count_unmapped(mapper)
         remembered.unlink(missing_ok=True)
+
+    def _tell_how_far(self, source: Source, state: _State) -> None:
+        again = "run the same command again to go on"
+        if source.path == STDIN:
+            again = "run the same command again: it begins at the beginning, and what is sent twice does no harm"
+        self._under_way = f"{source.name}: interrupted after line {state.line:,}; {again}"
 
     def _items(self, source: Source, state: _State) -> tuple[RowMapper | Reader | None, Iterator[Item]]:
         if self._provided is not None:
@@ -366,7 +458,7 @@ class _RejectedFile:
 
     def forget(self, file: str, line: int) -> None:
         """Drop what an earlier run wrote about this file behind a line: it is about to be judged again."""
-        with contextlib.suppress(FileNotFoundError):
+        if self.path.is_file():  # not where it is /dev/null, or a pipe
             begins = msgspec.json.encode({"file": file})[:-1] + b","
             kept = []
             for entry in self.path.read_bytes().splitlines(keepends=True):

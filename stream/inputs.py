@@ -4,6 +4,7 @@ import codecs
 import csv
 import gzip
 import io
+import json
 import sys
 import zlib
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ _SHOWN = 1 << 10
 """Bytes that are kept of what is too large to be kept whole."""
 
 _GZIP = b"\x1f\x8b"
+_DELIMITERS = ";\t|,"
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -49,7 +51,7 @@ class Item:
     """A line or row: its events as they are sent, its rejections (a payload has parts), or neither: passed over.
 
     `line` is where it ends, from 1; `position` the byte behind it (in the uncompressed file, 0 for a CSV).
-    `first_line` is where it begins.
+    `first_line` is where it begins. `unreadable` are events that would be sent but are among the rejections.
     """
 
     first_line: int
@@ -57,6 +59,7 @@ class Item:
     position: int
     events: tuple[bytes, ...] = ()
     rejections: tuple[Rejection, ...] = ()
+    unreadable: tuple[bytes, ...] = ()
 
 
 class Source:
@@ -109,8 +112,8 @@ def readable(source: Source) -> Iterator[None]:
 def read_jsonl(source: Source, line: int = 0, position: int = 0) -> Iterator[Item]:
     """Read a line at a time, from a byte position on, behind line number `line`.
 
-    Every line of at most `MAX_LINE` bytes is one event as it stands, whatever is in it; blank ones are passed
-    over. Raises InputError for a file that is no UTF-8 text from its first bytes on, and for a damaged one.
+    Every line of at most `MAX_LINE` bytes is one event, or payload, as it stands, whatever is in it; blank ones are
+    passed over. Raises InputError for a file that is no UTF-8 text from its first bytes on, and for a damaged one.
     """
     stream = source.content
     with readable(source):
@@ -120,8 +123,10 @@ def read_jsonl(source: Source, line: int = 0, position: int = 0) -> Iterator[Ite
             line += 1
             position += len(text)
             if line == 1:
-                if text[:2] in _UTF16 or b"\x00" in text[:_SHOWN]:
+                if text[:2] in _UTF16:
                     raise InputError(f"{source.name}: is not UTF-8 but UTF-16, as it seems; convert it to UTF-8")
+                if b"\x00" in text[:_SHOWN]:
+                    raise InputError(f"{source.name}: is no text, or UTF-16; give a file of UTF-8, one event a line")
                 text = text.removeprefix(codecs.BOM_UTF8)
             event = text.rstrip(b"\r\n")
             if len(event) > MAX_LINE:
@@ -144,6 +149,7 @@ def read_csv(source: Source, mapper: RowMapper, line: int = 0) -> Iterator[Item]
     Raises InputError for a file that has not the mapping's encoding or columns.
     """
     mapping = mapper.mapping
+    _check_encoding(source, mapping.encoding)
     encoding = "utf-8-sig" if codecs.lookup(mapping.encoding).name == "utf-8" else mapping.encoding
     decoded = io.TextIOWrapper(source.content, encoding, newline="")
     lines = _Remembering(decoded)
@@ -152,7 +158,7 @@ def read_csv(source: Source, mapper: RowMapper, line: int = 0) -> Iterator[Item]
     try:
         with readable(source):
             header = [column.strip() for column in next(reader, [])]
-            mapper.check_header(header)
+            _check_header(source, header, mapper)
             while True:
                 first = reader.line_num + 1
                 lines.text = ""
@@ -173,10 +179,28 @@ def read_csv(source: Source, mapper: RowMapper, line: int = 0) -> Iterator[Item]
         ) from None
     except csv.Error as error:
         raise InputError(f"{source.name}: its header cannot be read as CSV: {error}") from None
-    except MappingError as error:
-        raise InputError(f"{source.name}: {error}") from None
     finally:
         decoded.detach()  # else it closes the file, which is not its own
+
+
+def _check_encoding(source: Source, encoding: str) -> None:
+    peek = getattr(source.content, "peek", None)  # plain, gzipped and standard input all have it
+    head: bytes = peek(2)[:2] if peek is not None else b""
+    if head in _UTF16 and not codecs.lookup(encoding).name.startswith("utf-16"):
+        raise InputError(f'{source.name}: looks like UTF-16; say encoding = "utf-16" in the mapping')
+
+
+def _check_header(source: Source, header: list[str], mapper: RowMapper) -> None:
+    if not any(header):
+        raise InputError(f"{source.name}: the file is empty; its first line must name the columns")
+    try:
+        mapper.check_header(header)
+    except MappingError as error:
+        hint = ""
+        if len(header) == 1 and (found := [each for each in _DELIMITERS if each in header[0]]):
+            likely = max(found, key=header[0].count)
+            hint = f"; set delimiter = {json.dumps(likely)} in the mapping if that is what stands between them"
+        raise InputError(f"{source.name}: {error}{hint}") from None
 
 
 def _row_item(mapper: RowMapper, header: list[str], row: list[str], first: int, last: int) -> Item:

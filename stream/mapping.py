@@ -11,10 +11,11 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Map
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from zoneinfo import available_timezones
@@ -25,7 +26,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     ValidationError,
     model_validator,
 )
@@ -51,13 +54,26 @@ __all__ = [
 SEQUENCES = 1000
 """`sequence` of an event is `revision` times this plus its position in the mapping."""
 
-Scalar = str | bool | int | Decimal
 Row = Map[str, str]
 """Cells by column."""
 
 COLUMN_IN_TEMPLATE = re.compile(r"\{([^{}]+)\}")
 _SPACES = (" ", "\N{NO-BREAK SPACE}", "\N{NARROW NO-BREAK SPACE}")
-_ARM = re.compile(r"[\[(]|^(Value|Fallback|Number|Condition|str|bool|int|decimal)$")
+_ARM = re.compile(r"[\[(]|^(Value|Fallback|Number|str|bool|int|decimal)$")
+_PLAIN_WORDS = {
+    "missing": "is missing",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be a table",
+    "model_type": "must be a table",
+    "model_attributes_type": "must be a table",
+}
+"""What pydantic says, for people who write mappings and not Python."""
+_HINT = " (docs/sources/README.md says what a mapping holds)"
 _PLAIN_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
 
 
@@ -68,6 +84,12 @@ class MappingError(Exception):
 def instant_in_utc(moment: datetime) -> str:
     """Write an instant that knows its offset as canonical events carry it."""
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _scalar(value: object) -> object:
+    if not isinstance(value, str | bool | int | Decimal):
+        raise ValueError("must be text, a number, true or false")  # noqa: TRY004 - pydantic tells a ValueError
+    return value
 
 
 def _zone(name: str) -> str:
@@ -86,9 +108,12 @@ def _constant(value: object) -> object:
         if value.tzinfo is None:
             raise ValueError("an instant needs an offset: 2026-03-01T12:00:00Z")
         return instant_in_utc(value)
-    return value.isoformat() if isinstance(value, date) else value
+    if isinstance(value, date):
+        return value.isoformat()
+    return [_scalar(each) for each in value] if isinstance(value, list) else _scalar(value)
 
 
+Scalar = Annotated[str | bool | int | Decimal, BeforeValidator(_scalar)]
 Zone = Annotated[str, AfterValidator(_zone)]
 Constant = Annotated[Scalar | list[Scalar], BeforeValidator(_constant)]
 Texts = Annotated[list[str], BeforeValidator(_list), Field(min_length=1)]
@@ -97,11 +122,47 @@ Texts = Annotated[list[str], BeforeValidator(_list), Field(min_length=1)]
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _keys_are_known(cls, given: object) -> object:
+        if isinstance(given, dict):
+            known = [field.alias or name for name, field in cls.model_fields.items()]
+            if unknown := [str(key) for key in given if key not in known]:
+                raise ValueError("; ".join(_no_key(key, known) for key in unknown))
+        return given
+
+
+def _no_key(key: str, known: Sequence[str]) -> str:
+    close = get_close_matches(key, known, 1)
+    return f"no key {key}; " + (f"did you mean {close[0]}?" if close else f"there are {', '.join(known)}")
+
 
 class Fallback(_Strict):
     """A value that stands in for one that is missing."""
 
     constant: Constant
+
+
+def _arm_of_fallback(given: object) -> str | None:
+    if isinstance(given, str):
+        return _WORD
+    return "Fallback" if isinstance(given, dict | Fallback) else None
+
+
+_WORD = "(word)"
+_OrFallback = Discriminator(
+    _arm_of_fallback,
+    custom_error_type="no_fallback",
+    custom_error_message="must be one of the words for it, or a table: { constant = ... }",
+)
+# The arm of a union is decided by what is given, so that the faults of the other arms are not told, too.
+Instead = Annotated[
+    Annotated[Literal["reject", "absent", "null"], Tag(_WORD)] | Annotated[Fallback, Tag("Fallback")], _OrFallback
+]
+InsteadOrKept = Annotated[
+    Annotated[Literal["reject", "keep", "absent", "null"], Tag(_WORD)] | Annotated[Fallback, Tag("Fallback")],
+    _OrFallback,
+]
 
 
 class Condition(_Strict):
@@ -147,7 +208,7 @@ class LookedUp(_Strict):
 
     table: str
     column: str
-    otherwise: Literal["reject", "absent", "null"] | Fallback = "reject"
+    otherwise: Instead = "reject"
 
 
 class Number(_Strict):
@@ -193,6 +254,20 @@ class Number(_Strict):
         return int(Decimal(plain)) if Decimal(plain) == int(Decimal(plain)) else None
 
 
+def _arm_of_number(given: object) -> str | None:
+    if given is True:
+        return "(true)"
+    return "Number" if isinstance(given, dict | Number) else None
+
+
+NumberOrTrue = Annotated[
+    Annotated[Number, Tag("Number")] | Annotated[Literal[True], Tag("(true)")],
+    Discriminator(
+        _arm_of_number, custom_error_type="no_number", custom_error_message="must be true, or a table that says how"
+    ),
+]
+
+
 class Value(_Strict):
     """Where a value comes from, and what is done to it, in this order.
 
@@ -205,16 +280,16 @@ class Value(_Strict):
     column: str | None = None
     constant: Constant | None = None
     template: str | None = None
-    if_empty: Literal["absent", "null", "reject"] | Fallback = "absent"
+    if_empty: Instead = "absent"
     case: Literal["lower", "upper"] | None = None
     map: dict[str, Scalar] | None = None
-    otherwise: Literal["reject", "keep", "absent", "null"] | Fallback = "reject"
+    otherwise: InsteadOrKept = "reject"
     """What becomes of a value that is not in the map."""
     lookup: LookedUp | None = None
     date: Texts | None = None
     instant: Texts | None = None
     zone: Zone | None = None
-    number: Number | Literal[True] | None = None
+    number: NumberOrTrue | None = None
     split: str | None = Field(None, min_length=1)
     """The text between the items of a list."""
     prefix: str = ""
@@ -243,6 +318,27 @@ class Value(_Strict):
         return tuple(COLUMN_IN_TEMPLATE.findall(self.template)) if self.template is not None else ()
 
 
+def _arm_of_member(given: object) -> str | None:
+    if isinstance(given, Value):
+        return "Value"
+    if not isinstance(given, dict):
+        return None
+    is_group = not given.keys() & Value.model_fields.keys() and any(
+        isinstance(each, dict | Value) for each in given.values()
+    )
+    return "(group)" if is_group else "Value"
+
+
+Member = Annotated[
+    Annotated[Value, Tag("Value")] | Annotated[dict[str, Value], Tag("(group)")],
+    Discriminator(
+        _arm_of_member,
+        custom_error_type="no_value",
+        custom_error_message='must be a table such as { column = "..." } or { constant = "..." }',
+    ),
+]
+
+
 class EventMapping(_Strict):
     """One event that a row gives, if all of `when` holds."""
 
@@ -251,7 +347,7 @@ class EventMapping(_Strict):
     time: Value
     id: Value | None = None
     """Without it, a hash of mapping and row."""
-    data: dict[str, Value | dict[str, Value]]
+    data: dict[str, Member]
 
     @model_validator(mode="before")
     @classmethod
@@ -381,23 +477,28 @@ def read_mapping(path: Path) -> Mapping:
             tomllib.loads(text, parse_float=Decimal) if suffix == ".toml" else yaml.load(text, Loader=_Yaml)  # noqa: S506 - a subclass of SafeLoader
         )
     except OSError as error:
-        raise MappingError(f"{path}: {error.strerror}") from None
+        raise MappingError(f"{path}: {error.strerror}; give the path of a readable mapping") from None
     except UnicodeDecodeError as error:
-        raise MappingError(f"{path}: is not UTF-8 (byte {error.start})") from None
+        raise MappingError(f"{path}: is not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except (tomllib.TOMLDecodeError, yaml.YAMLError) as error:
-        raise MappingError(f"{path}: cannot be read: {' '.join(str(error).split())}") from None
+        raise MappingError(f"{path}: cannot be read: {' '.join(str(error).split())}{_HINT}") from None
+    if not given:
+        raise MappingError(f"{path}: is empty: it must have source and events{_HINT}")
+    if not isinstance(given, dict):
+        raise MappingError(f"{path}: must have source and events as its keys{_HINT}")
     try:
         return Mapping.model_validate(given)
     except ValidationError as error:
-        raise MappingError("\n".join(f"{path}: {line}" for line in _complaints(error))) from None
+        raise MappingError("\n".join(f"{path}: {line}" for line in _complaints(error)) + _HINT) from None
 
 
 def _complaints(error: ValidationError) -> list[str]:
     lines = []
     for problem in error.errors(include_url=False, include_context=False):
-        # Pydantic names the arms of a union too (Value, literal[...], dict[...]): they are no members.
+        # Pydantic names the arms of a union too (Value, (group), list[...]): they are no members.
         members = [str(part) for part in problem["loc"] if not _ARM.search(str(part))]
         place = ".".join(members)
-        message = problem["msg"].removeprefix("Value error, ")
+        message = _PLAIN_WORDS.get(problem["type"]) or problem["msg"].removeprefix("Value error, ")
+        message = message.replace("Input should be", "must be").replace("String should have", "must have")
         lines.append(f"{place}: {message}" if place else message)
     return list(dict.fromkeys(lines))

@@ -66,7 +66,9 @@ def choose(
 ) -> Provided:
     """Put together what a command was told. Raises ConfigurationError."""
     if format_name not in FORMATS:
-        raise ConfigurationError(f"there is no format {format_name}; there are {', '.join(FORMATS)}")
+        raise ConfigurationError(
+            f"there is no format {format_name}; there are {', '.join(FORMATS)}, and rows with --mapping"
+        )
     if as_of is not None:
         try:
             convert.instant_us(as_of)

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from schemas import PayloadReason, Reason
 from stream.commands.exits import NEGATIVE, OK, CommandError
-from stream.commands.output import AsJson, Rows, stderr, stdout, table_of, write_json
+from stream.commands.output import AsJson, Rows, printable, stderr, stdout, table_of, write_json
 from stream.settings import Settings
 
 if TYPE_CHECKING:
@@ -138,9 +138,7 @@ def show(letter: str, /, *, as_json: AsJson = False) -> int:
         return OK
     stderr().print(Text(f"{place}: {found[0].reason}: {found[0].message} ({found[0].state})"))
     if sys.stdout.isatty():
-        shown = value.decode("utf-8", "backslashreplace")
-        printable = "".join(each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in shown)
-        sys.stdout.write(printable + "\n")
+        sys.stdout.write(printable(value) + "\n")
     else:
         sys.stdout.flush()
         sys.stdout.buffer.write(value)

@@ -10,8 +10,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 from rich.text import Text
 
 from stream.commands.arguments import OR_STDIN
-from stream.commands.exits import CommandError
-from stream.commands.output import AsJson, stderr, stdout, write_json
+from stream.commands.exits import INTERRUPTED, CommandError
+from stream.commands.output import AsJson, printable, stderr, stdout, write_json
 from stream.settings import Settings
 
 ROWS = "rows"
@@ -34,12 +34,14 @@ def import_files(
     dry_run: Annotated[bool, Parameter(negative="")] = False,
     restart: Annotated[bool, Parameter(negative="")] = False,
     rejected: Path | None = None,
+    send_rejected: Annotated[bool, Parameter(negative="")] = False,
     first: int = 5,
     as_json: AsJson = False,
 ) -> int:
     """Send files: JSONL of events, exports of a CRM or an ad platform, any CSV by a mapping of its columns.
 
-    Importing anything twice does no harm; an import that was interrupted goes on where it was. Exit code 1:
+    Every event is read as the worker will before it is sent; what cannot be read is rejected, and stands in a file with
+    its reason. Importing anything twice does no harm; an import that was interrupted goes on where it was. Exit code 1:
     something was rejected (and everything else sent).
 
     Examples: `sixfold import events.jsonl`, `zcat e.gz | sixfold import -`,
@@ -72,6 +74,8 @@ def import_files(
         Begin at the beginning, even where an earlier import of the file was interrupted.
     rejected
         Where rejected lines go, with their reasons; by default a file for each in the data directory.
+    send_rejected
+        Send events that are rejected all the same, so that they become dead letters, too.
     first
         How many events a dry run shows.
     as_json
@@ -79,6 +83,7 @@ def import_files(
 
     """
     from schemas.adapters import ConfigurationError
+    from stream.importing import Interrupted
     from stream.importing import import_files as run
     from stream.inputs import InputError
     from stream.mapping import MappingError
@@ -92,27 +97,34 @@ def import_files(
         format_name = None
     elif format_name is not None and mapping is not None:
         raise CommandError("--format and --mapping exclude each other")
+    if send_rejected and dry_run:
+        raise CommandError("--send-rejected and --dry-run exclude each other: a dry run sends nothing")
     if format_name is None and (source is not None or as_of is not None or close_gaps):
         raise CommandError("--source, --as-of and --close-gaps belong to --format: say whose file it is")
-    with _bars() as progress:
-        try:
-            provided = None if format_name is None else choose(format_name, source, as_of, close_gaps=close_gaps)
-            result = run(
-                files,
-                Settings(),
-                mapping,
-                provided=provided,
-                json_rows=json_rows,
-                dry_run=dry_run,
-                restart=restart,
-                rejected=rejected,
-                first=first,
-                progress=progress,
-            )
-        except (ConfigurationError, InputError, MappingError, SendingError) as error:
-            raise CommandError(str(error)) from None
-        except OSError as error:
-            raise CommandError(f"{error.filename}: {error.strerror}") from None
+    try:
+        with _bars() as progress:
+            try:
+                provided = None if format_name is None else choose(format_name, source, as_of, close_gaps=close_gaps)
+                result = run(
+                    files,
+                    Settings(),
+                    mapping,
+                    provided=provided,
+                    json_rows=json_rows,
+                    dry_run=dry_run,
+                    restart=restart,
+                    rejected=rejected,
+                    send_rejected=send_rejected,
+                    first=first,
+                    progress=progress,
+                )
+            except (ConfigurationError, InputError, MappingError, SendingError) as error:
+                raise CommandError(str(error)) from None
+            except OSError as error:
+                raise CommandError(f"{error.filename}: {error.strerror}") from None
+    except Interrupted as interrupted:  # told below the bars, not between them
+        stderr().print(Text(f"sixfold: {interrupted}"))
+        return INTERRUPTED
     if as_json:
         _write_json(result, dry_run)
     else:
@@ -153,7 +165,7 @@ def _bars() -> Iterator[_Bars]:
 def _write(result: "ImportResult", dry_run: bool) -> None:
     out = stdout()
     for event in result.preview:
-        out.print(Text(event.decode("utf-8", "replace")))
+        out.print(Text(printable(event) if out.is_terminal else event.decode("utf-8", "replace")))
     for event_type, count in sorted(result.types.items()):
         out.print(Text(f"{event_type}: {count:,}"))
     for file in result.files:
@@ -181,10 +193,16 @@ def _write_quality(quality: "Quality", reasons: Mapping[str, int]) -> None:
     out = stdout()
     for stage, count in quality.stages.most_common(20):
         out.print(Text(f"  stage {stage!r} is not in SIXFOLD_STAGES: a lead in it counts as tofu ({count:,} events)"))
+    for stage, count in quality.stages_without_probability().most_common(20):
+        out.print(
+            Text(
+                f"  stage {stage!r} is not in SIXFOLD_STAGE_PROBABILITY: an open opportunity in it weighs nothing "
+                f"({count:,} of them)"
+            )
+        )
     for medium, count in quality.mediums.most_common(20):
         out.print(Text(f"  medium {medium!r} is not in SIXFOLD_CHANNELS: its channel is other ({count:,} events)"))
-    if quality.amounts_without_currency:
-        count = quality.amounts_without_currency
+    if count := quality.amounts_without_currency():
         out.print(Text(f"  amounts without a currency, taken to be in the reporting one: {count:,}"))
     if reasons.get("invalid-date"):
         out.print(Text(f"  dates that do not parse: {reasons['invalid-date']:,}"))
@@ -229,7 +247,10 @@ def _quality(result: "ImportResult") -> dict[str, object] | None:
     return {
         "unmapped_stages": [{"value": value, "count": count} for value, count in quality.stages.most_common()],
         "unmapped_mediums": [{"value": value, "count": count} for value, count in quality.mediums.most_common()],
-        "amounts_without_currency": quality.amounts_without_currency,
+        "stages_without_probability": [
+            {"value": value, "count": count} for value, count in quality.stages_without_probability().most_common()
+        ],
+        "amounts_without_currency": quality.amounts_without_currency(),
         "invalid_dates": result.reasons.get("invalid-date", 0),
         "records_to_fetch": quality.records_to_fetch,
     }

@@ -54,6 +54,12 @@ def stderr() -> Console:
     return Console(stderr=True, width=None if sys.stderr.isatty() else _PIPED_WIDTH)
 
 
+def printable(value: bytes) -> str:
+    """What may be shown on a terminal of bytes from outside: control characters, which could drive it, are escaped."""
+    shown = value.decode("utf-8", "backslashreplace")
+    return "".join(each if each.isprintable() or each in "\n\t" else ascii(each)[1:-1] for each in shown)
+
+
 def write_json(value: object) -> None:
     """Print one JSON document; decimals as numbers with all their digits."""
     sys.stdout.write(_encoder.encode(value).decode() + "\n")

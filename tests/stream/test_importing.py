@@ -11,7 +11,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import pytest
 from aiohttp import web
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
-from schemas import Rejected, decode
+from schemas import MAX_BYTES, Rejected, decode
 from stream import sending
 from stream.importing import ImportResult, Progress, import_files
 from stream.inputs import MAX_LINE, STDIN, InputError
@@ -121,31 +123,112 @@ def rejected_entries(result: ImportResult) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
+def soon(hours: float) -> bytes:
+    later = (datetime.now(UTC) + timedelta(hours=hours)).isoformat()
+    return event(1000).replace(b"2026-03-01T00:00:00Z", later.encode())
+
+
+ODD = {
+    b"no json": "invalid-json",
+    b'{"type": "crm.lead.created"}  ': "invalid-envelope",
+    b"\xff\xfe\xfd": "invalid-json",
+    event(1001).replace(b"lead.updated", b"lead.touched"): "unknown-type",
+    event(1002).replace(b"lead_id", b"leadid"): "missing-member",
+    event(1003).replace(b'"mofu"', b"[1]"): "invalid-member",
+    event(1004, 1 << 20): "too-large",
+    soon(40): "time-in-future",
+    b'{"a": 1': "invalid-json",
+}
+"""Lines that are no events, with the reasons that a worker would give."""
+
+
 def test_lines_are_sent_as_they_stand_each_to_its_home(topic: Topic, settings: Settings, tmp_path: Path) -> None:
     good = [event(number) for number in range(50)]
-    odd = [b"no json", b'{"type": "crm.lead.created"}  ', b"\xff\xfe\xfd", b'{"a": 1']
     path = tmp_path / "events.jsonl"
-    path.write_bytes(b"\xef\xbb\xbf" + b"\n".join([*good, b"", b"  \t", *odd[:2]]) + b"\r\n" + b"\n".join(odd[2:]))
+    good.append(soon(20))
+    path.write_bytes(b"\xef\xbb\xbf" + b"\n".join([*good[:50], b"", b"  \t"]) + b"\r\n" + good[50])
     result = import_files([path], settings)
-    assert (result.sent, result.rejected, result.passed_over, result.exit_code) == (54, 0, 2, 0)
+    assert (result.sent, result.rejected, result.passed_over, result.exit_code) == (51, 0, 2, 0)
     records = topic.records()
-    assert sorted(record.value for record in records) == sorted(good + odd)
+    assert sorted(record.value for record in records) == sorted(good)
     for record in records:
-        try:
-            home = decode(record.value, None).home.encode()
-        except Rejected:
-            assert record.key is None
-            continue
+        home = decode(record.value, None).home.encode()
         assert record.key == home
         assert record.partition == home_partition(home, PARTITIONS)
     assert list((settings.data / "imports").iterdir()) == []
 
 
+@pytest.mark.parametrize("send_rejected", [False, True])
+def test_lines_that_are_no_events_are_rejected(
+    topic: Topic, settings: Settings, tmp_path: Path, send_rejected: bool
+) -> None:
+    good = [event(1), event(2)]
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"\n".join([good[0], b"", *ODD, good[1]]))
+    dry = import_files([path], settings, dry_run=True)
+    result = import_files([path], settings, send_rejected=send_rejected)
+    for each in (dry, result):
+        assert (each.sent, each.rejected, each.passed_over, each.exit_code) == (2, len(ODD), 1, 1)
+    assert dry.reasons == result.reasons == Counter(ODD.values())
+    entries = rejected_entries(result)
+    assert [(entry["line"], entry["reason"]) for entry in entries] == list(enumerate(ODD.values(), 3))
+    for entry, line in zip(entries, ODD, strict=True):
+        with pytest.raises(Rejected) as rejected:
+            decode(line, time.time_ns() // 1_000_000)
+        told = rejected.value.message.partition(" after ")  # of the future: after the time of looking
+        assert entry["message"].partition(" after ")[0] == told[0]
+        whole = line if entry["reason"] != "too-large" else line[:1024]
+        assert entry["original"] == whole.decode("utf-8", "replace")
+        assert entry.get("size") == (None if line == whole else len(line))
+    records = topic.records()
+    assert sorted(record.value for record in records) == sorted([*good, *(ODD if send_rejected else [])])
+    assert {record.key is None for record in records if record.value in good} == {False}
+
+
+def test_how_far_in_the_future_an_event_may_lie_is_the_settings_say(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "soon.jsonl").write_bytes(soon(40))
+    patient = settings.model_copy(update={"max_future_hours": 48})
+    assert import_files([tmp_path / "soon.jsonl"], patient, dry_run=True).rejected == 0
+    assert import_files([tmp_path / "soon.jsonl"], settings, dry_run=True).reasons == {"time-in-future": 1}
+
+
+def test_a_mapped_event_of_the_future_is_rejected_too(
+    topic: Topic, settings: Settings, deals: tuple[Path, Path]
+) -> None:
+    deals[0].write_text(DEALS.splitlines()[0] + "\nD1,1,2126-03-01,Won\nD2,2,2026-03-01,Won\n")
+    result = import_files([deals[0]], settings, deals[1])
+    assert (result.sent, result.rejected, result.reasons) == (2, 2, {"time-in-future": 2})
+    assert [(entry["line"], json.loads(entry["original"])["type"]) for entry in rejected_entries(result)] == [
+        (2, "crm.opportunity.updated"),
+        (2, "crm.deal.won"),
+    ]
+
+
+@pytest.mark.parametrize("place", ["", "taken/no.jsonl"])
+def test_a_rejected_file_is_tried_at_once(topic: Topic, settings: Settings, tmp_path: Path, place: str) -> None:
+    (tmp_path / "a.jsonl").write_bytes(event(1))
+    (tmp_path / "taken").write_bytes(b"")
+    with pytest.raises(InputError, match="give --rejected the path of a file that can be written"):
+        import_files([tmp_path / "a.jsonl"], settings, rejected=tmp_path / place)
+    assert topic.values() == []
+    import_files([tmp_path / "a.jsonl"], settings, rejected=tmp_path / "fine.jsonl")
+    assert not (tmp_path / "fine.jsonl").exists(), "nothing was rejected"
+
+
+def test_what_is_no_file_can_take_what_is_rejected(settings: Settings, topic: Topic, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b"no json")
+    os.mkfifo(tmp_path / "pipe")
+    pipe = os.open(tmp_path / "pipe", os.O_RDWR)
+    import_files([tmp_path / "a.jsonl"], settings, rejected=tmp_path / "pipe")
+    assert json.loads(os.read(pipe, 4096))["reason"] == "invalid-json"
+    os.close(pipe)
+
+
 def test_a_line_too_large_is_rejected_here_and_the_others_sent(
     topic: Topic, settings: Settings, tmp_path: Path
 ) -> None:
-    just = event(1, MAX_LINE - len(event(1)))
-    assert len(just) == MAX_LINE
+    just = event(1, MAX_BYTES - len(event(1)))
+    assert len(just) == MAX_BYTES
     over, far_over = event(2, MAX_LINE - len(event(2)) + 1), event(3, 3 * MAX_LINE)
     path = tmp_path / "large.jsonl"
     path.write_bytes(b"\n".join([event(4), just, over, far_over, event(5)]))
@@ -267,6 +350,7 @@ def test_a_dry_run_shows_what_would_come_out_and_sends_nothing(
         ("none.jsonl", None, False, "No such file"),
         ("folder", None, False, "is a directory"),
         ("deals.csv", b"a,b\n", False, "or with --mapping"),
+        ("photo.jsonl", b"\x89PNG\x00\x00", False, "is no text, or UTF-16"),
         ("wide.jsonl", '{"a": 1}\n'.encode("utf-16"), False, "is not UTF-8 but UTF-16"),
         (
             "other.csv",
@@ -275,7 +359,13 @@ def test_a_dry_run_shows_what_would_come_out_and_sends_nothing(
             "is not utf-8 (near line",
         ),
         ("header.csv", b"deal,worth\n", True, "there is no column 'state', which skip.0 of the mapping names"),
-        ("empty.csv", b"", True, "no column"),
+        ("empty.csv", b"", True, "the file is empty"),
+        ("blank.csv", b"\n", True, "the file is empty"),
+        ("semicolons.csv", b"deal;worth;paid on;state\n", True, 'set delimiter = ";" in the mapping'),
+        ("tabs.csv", b"deal\tworth, net\tpaid on\tstate\n", True, "there is no column"),
+        ("tabs.csv", b"deal\tworth\tpaid on\tstate\n", True, r'set delimiter = "\t" in the mapping'),
+        ("pipes.csv", b"deal|worth|paid on|state\n", True, 'set delimiter = "|" in the mapping'),
+        ("wide.csv", DEALS.encode("utf-16"), True, 'looks like UTF-16; say encoding = "utf-16" in the mapping'),
     ],
 )
 def test_files_that_cannot_be_read_are_named(
@@ -296,6 +386,14 @@ def test_files_that_cannot_be_read_are_named(
         import_files([path], settings, deals[1] if mapped else None)
     assert str(caught.value).startswith(f"{path}: ")
     assert said in str(caught.value)
+
+
+def test_a_csv_of_another_encoding_and_delimiter_is_read_as_the_mapping_says(
+    settings: Settings, deals: tuple[Path, Path]
+) -> None:
+    deals[0].write_bytes(DEALS.replace(",", ";").encode("utf-16"))
+    deals[1].write_text('encoding = "utf-16"\ndelimiter = ";"\n' + MAPPING)
+    assert import_files([deals[0]], settings, deals[1], dry_run=True).sent == 80
 
 
 def test_nothing_is_sent_when_one_of_the_files_is_missing(topic: Topic, settings: Settings, tmp_path: Path) -> None:
@@ -382,6 +480,23 @@ def test_an_import_that_was_killed_goes_on_where_it_was(topic: Topic, settings: 
     assert set(values) == set(lines)
     assert len(values) < 40_000 + 10_000, "only what was under way was sent again"
     assert import_files([path], settings).files[0].resumed_at == 0, "done: forgotten"
+
+
+def test_ctrl_c_says_after_which_line_it_goes_on(settings: Settings, topic: Topic, tmp_path: Path) -> None:
+    path = tmp_path / "many.jsonl"
+    path.write_bytes(b"".join(event(number) + b"\n" for number in range(3_000)))
+    service = Service(accept=1)
+    with service.running() as url:
+        own = Settings(gateway_url=url, gateway_key=KEY, data=tmp_path / "own")
+        command = [sys.executable, "-m", "stream.cli", "import", str(path)]
+        process = subprocess.Popen(command, env=environment(own), stderr=subprocess.PIPE, text=True)
+        wait_for(lambda: remembered_line(own) > 0 and service.held.is_set(), process)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=60)[1].splitlines()
+        assert process.returncode == 130
+        assert said[-1] == f"sixfold: {path}: interrupted after line 2,000; run the same command again to go on"
+        service.accept = 10**6
+        assert import_files([path], own).files[0].resumed_at == 2_000
 
 
 def test_a_file_that_changed_or_is_restarted_begins_anew(

@@ -250,7 +250,21 @@ events:
             ('{ constant = "EUR" }', '{ constant = "EUR", column = "order" }'),
             "currency: needs exactly one of column",
         ),
-        (('{ column = "state" }', '{ colum = "state" }'), "events.0.data.stage.colum"),
+        (('{ column = "state" }', '{ colum = "state" }'), "events.0.data.stage: no key colum; did you mean column?"),
+        (("map =", "mop ="), "events.0.data.status: no key mop; did you mean map?"),
+        (("utm.source = { constant", "utm.source = { constnt"), "utm.source: no key constnt; did you mean constant?"),
+        (('file = "teams.csv"', 'fil = "teams.csv"'), "lookups.teams: no key fil; did you mean file?"),
+        (("empty = false", "emty = false"), "events.1.when.0: no key emty; did you mean empty?"),
+        (("thousands =", "thousand ="), "events.0.data.amount.number: no key thousand; did you mean thousands?"),
+        (("zone =", 'qqq = ";"\nzone ='), ": no key qqq; there are source, revision, delimiter, encoding, zone,"),
+        (("zone =", 'delimiter = ";;"\nzone ='), "delimiter: must have at most 1 character"),
+        (("zone =", 'revision = "1"\nzone ='), "revision: must be a whole number"),
+        (('{ column = "buyer", case = "upper" }', '"buyer"'), "events.0.data.contact: must be a table such as {"),
+        (('if_empty = "null"', 'if_empty = "nul"'), "due_date.if_empty: must be 'reject', 'absent' or 'null'"),
+        (('if_empty = "null"', "if_empty = 3"), "due_date.if_empty: must be one of the words for it, or a table"),
+        (('number = { thousands = ".", decimal = ",", remove = ["€"] }', "number = 1"), "number: must be true, or a"),
+        (('"Bezahlt" = "won"', '"Bezahlt" = ["won"]'), "status.map.Bezahlt: must be text, a number, true or false"),
+        (('source = "shop/orders"\n', ""), "source: is missing"),
         (('table = "teams"', 'table = "team"'), "there is no lookup 'team'; there are teams"),
         (('instant = ["%d.%m.%Y", "%Y-%m-%d"]\n', ""), "time: needs instant = [formats] beside its column"),
         (('"Europe/Berlin"', '"Europe/Berlino"'), "zone: must be the name of a time zone"),
@@ -266,6 +280,8 @@ def test_faults_of_a_mapping_are_named_with_file_and_member(tmp_path: Path, chan
     message = complaint(tmp_path, MAPPING.replace(change[0], change[1], 1))
     assert message.startswith(f"{tmp_path / 'm.toml'}: ")
     assert said in message
+    assert len(message.splitlines()) == 1
+    assert message.endswith(" (docs/sources/README.md says what a mapping holds)")
 
 
 def test_a_mapping_that_is_no_file_or_no_table_is_named(tmp_path: Path) -> None:
@@ -273,7 +289,9 @@ def test_a_mapping_that_is_no_file_or_no_table_is_named(tmp_path: Path) -> None:
         read_mapping(tmp_path / "none.toml")
     with pytest.raises(MappingError, match=r"m\.json: a mapping is a file named"):
         read_mapping(tmp_path / "m.json")
-    assert "m.yaml: " in complaint(tmp_path, "- 1\n", "m.yaml")
+    assert "m.yaml: must have source and events" in complaint(tmp_path, "- 1\n", "m.yaml")
+    for name in ("m.yaml", "m.toml"):
+        assert f"{name}: is empty: it must have source and events" in complaint(tmp_path, "", name)
     assert "amount" in complaint(
         tmp_path,
         "source: s\nevents: [{type: crm.opportunity.updated, time: {constant: 2026-01-01T00:00:00Z}, "

@@ -3,6 +3,9 @@
 import gzip
 import json
 import os
+import pty
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 
 from schemas import decode
+from schemas.adapters import FORMATS
 from stream.cli import main
 from stream.inputs import Item, Source
 from stream.provided import Reader, choose
@@ -65,8 +69,8 @@ def test_a_dry_run_says_what_would_come_out_and_what_is_wrong_with_it(run: Impor
         "unmapped_stages": [
             {"value": "Marketing Qualified Lead", "count": 1},
             {"value": "Subscriber", "count": 1},
-            {"value": "4711", "count": 1},
         ],
+        "stages_without_probability": [{"value": "4711", "count": 1}],
         "unmapped_mediums": [{"value": "telepathy", "count": 1}],
         "amounts_without_currency": 1,
         "invalid_dates": 1,
@@ -95,6 +99,89 @@ def test_settings_map_stages_and_mediums(run: Import, monkeypatch: pytest.Monkey
     Path("contacts.csv").write_text(CONTACTS)
     _, found = run("contacts.csv", "--format", "hubspot-csv", "--dry-run")
     assert (found["quality"]["unmapped_stages"], found["quality"]["unmapped_mediums"]) == ([], [])
+
+
+def spoken(*events: tuple[str, dict[str, object]]) -> str:
+    """The name of a file of canonical events."""
+    whole = {"source": "s", "time": NOON}
+    told = [{**whole, "id": str(n), "type": f"crm.{type_}", "data": data} for n, (type_, data) in enumerate(events)]
+    return written("events.jsonl", lines(*told))
+
+
+def test_an_amount_has_the_currency_that_any_event_of_its_opportunity_gives(run: Import) -> None:
+    name = spoken(
+        ("opportunity.created", {"opportunity_id": 1, "amount": 5}),
+        ("deal.won", {"opportunity_id": 1, "currency": "USD"}),
+        ("opportunity.created", {"opportunity_id": 2, "currency": "USD"}),
+        ("deal.won", {"opportunity_id": 2, "amount": 5}),
+        ("opportunity.created", {"opportunity_id": 3, "amount": 5}),
+        ("deal.won", {"opportunity_id": 3, "amount": 6}),
+        ("opportunity.created", {"opportunity_id": 4, "amount": 5, "currency": "USD"}),
+        ("opportunity.updated", {"opportunity_id": 4, "currency": None}),
+        ("opportunity.created", {"opportunity_id": 5, "amount": None}),
+    )
+    assert run(name, "--dry-run")[1]["quality"]["amounts_without_currency"] == 2
+
+
+def test_stages_are_told_for_what_they_are_used_for(run: Import, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of leads for the funnel, those of open opportunities for the chance that nobody gave."""
+    monkeypatch.setenv("SIXFOLD_STAGE_PROBABILITY", '{"Known": 0.5}')
+    name = spoken(
+        ("lead.updated", {"lead_id": 1, "stage": "MQL"}),
+        ("opportunity.created", {"opportunity_id": 1, "stage": "Open", "amount": 5}),
+        ("opportunity.created", {"opportunity_id": 2, "stage": "Known", "amount": 5}),
+        ("opportunity.created", {"opportunity_id": 3, "stage": "Chance given", "amount": 5, "probability": 0}),
+        ("opportunity.created", {"opportunity_id": 4, "stage": "Worth nothing"}),
+        ("opportunity.created", {"opportunity_id": 5, "stage": "Won before", "amount": 5}),
+        ("deal.won", {"opportunity_id": 5, "stage": "Won"}),
+        ("deal.lost", {"opportunity_id": 6, "stage": "Lost", "amount": 5}),
+        ("opportunity.updated", {"opportunity_id": 7, "stage": "Lost by status", "amount": 5, "status": "lost"}),
+    )
+    quality = run(name, "--dry-run")[1]["quality"]
+    assert quality["unmapped_stages"] == [{"value": "MQL", "count": 1}]
+    assert quality["stages_without_probability"] == [{"value": "Open", "count": 1}]
+
+
+def test_an_export_of_opportunities_gives_no_warning_that_is_not_true(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The example's mapping: only what began carries the currency."""
+    (tmp_path / "products.csv").write_text("product,series,sales_price\nGTX Pro,GTX,4821\n")
+    written(
+        "pipeline.csv",
+        b"opportunity_id,sales_agent,product,account,deal_stage,engage_date,close_date,close_value\n"
+        b"W1,Ida Holm,GTXPro,Kraus Works,Won,10/20/2016,3/1/2017,4700\n"
+        b"E1,Ida Holm,GTXPro,Kraus Works,Engaging,10/20/2016,,\n",
+    )
+    mapping = Path(__file__).parents[2] / "deploy" / "examples" / "crm-sales" / "pipeline.toml"
+    assert main(["import", "pipeline.csv", "--mapping", str(mapping), "--dry-run"]) == 0
+    out = capsys.readouterr().out
+    assert "currency:" not in out
+    assert "SIXFOLD_STAGES" not in out
+    assert "stage 'Engaging' is not in SIXFOLD_STAGE_PROBABILITY: an open opportunity in it weighs nothing (1" in out
+    assert "stage 'Won'" not in out
+
+
+def test_a_terminal_gets_no_control_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Text of an event may hold those of a second range unescaped, which a terminal obeys just as well."""
+    name = written("events.jsonl", lines("x").replace(
+        b'"x"', b'{"id": "1", "source": "s", "type": "crm.lead.updated", "time": "2026-03-01T00:00:00Z", '
+        b'"data": {"lead_id": "\xc2\x9b31m\xc3\xa9"}}'
+    ))  # fmt: skip
+    leader, follower = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "stream.cli", "import", name, "--dry-run"],
+        stdout=follower,
+        env={**os.environ, "TERM": "xterm"},
+        check=True,
+    )
+    shown = os.read(leader, 65536)
+    assert done.returncode == 0
+    assert rb"\x9b31m" in shown
+    assert "é".encode() in shown
+    assert b"\xc2\x9b" not in shown
+    os.close(leader)
+    os.close(follower)
 
 
 def written(name: str, content: bytes) -> str:
@@ -167,7 +254,12 @@ def test_every_format(run: Import, format_name: str, content: bytes, types: dict
     [
         (["a.csv"], "a.csv: is a CSV file: say with --format whose export it is, or with --mapping"),
         (["a.csv", "--format", "hubspot"], ""),
-        (["a.csv", "--format", "hubspot-cvs"], "there is no format hubspot-cvs; there are hubspot-csv,"),
+        (
+            ["a.csv", "--format", "hubspot-cvs"],
+            f"there is no format hubspot-cvs; there are {', '.join(FORMATS)}, and rows with --mapping",
+        ),
+        (["a.csv", "--format", "rows", "--mapping", "m.toml"], "a.csv: is a CSV file, and --format rows reads JSON"),
+        (["a.csv", "--send-rejected"], "--send-rejected and --dry-run exclude each other"),
         (["a.csv", "--format", "hubspot-csv", "--mapping", "m.toml"], "--format and --mapping exclude each other"),
         (["a.csv", "--as-of", NOON], "--source, --as-of and --close-gaps belong to --format"),
         (["a.csv", "--format", "hubspot-csv", "--as-of", "noon"], "--as-of: a string is no instant"),
@@ -185,6 +277,10 @@ def test_what_cannot_be_imported_is_said_in_one_line(run: Import, arguments: lis
     Path("a.csv").write_text("a,b\n1,2\n")
     Path("empty.csv").write_bytes(b"")
     Path("latin.csv").write_bytes("Record ID,Last Modified Date\nå,x\n".encode("latin-1"))
+    Path("m.toml").write_text(
+        'source = "m"\n[[events]]\ntype = "crm.lead.updated"\ntime = { constant = 2026-03-01T00:00:00Z }\n'
+        'data = { lead_id = { column = "a" } }'
+    )
     Path("meta.toml").write_text('kind = "meta"\nsource = "m"')
     Path("bad.toml").write_text('kind = "hubspot"\nsource = "m"\nportal = "5"')
     code, found = run(*arguments, "--dry-run")
