@@ -44,4 +44,4 @@ def write(found: Rows, *, as_json: bool, as_csv: bool, title: str = "") -> None:
     elif as_csv:
         write_csv(found)
     else:
-        stdout().print(table_of(found, title))
+        stdout().print(table_of(found, title, elsewhere="a wider terminal, --csv or --json"))
