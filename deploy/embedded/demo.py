@@ -28,9 +28,11 @@ from deploy.embedded.datadir import SETTINGS_FILE, Ports, StackError, write_priv
 from deploy.embedded.stack import Stack
 from sinks.audit import AuditResult, audit, audits
 from sinks.client import connect
+from sinks.views import load_views
 from stream.commands.exits import INTERRUPTED, OK, REFUSED
 from stream.commands.exits import NEGATIVE as WRONG
-from stream.commands.output import Rows, bars, format_of, stderr, stdout, table_of
+from stream.commands.output import Rows, bars, format_of, stderr, stdout, table_of, with_names
+from stream.commands.report import HEADLINES, name_or_id
 from stream.log import Log
 from stream.sending import Destination, SendingError, open_destination
 from stream.settings import DATA, Settings
@@ -46,7 +48,6 @@ REMEMBERED = "demo.json"
 _BATCH = 1_000
 _MOST_AHEAD = timedelta(hours=24)
 _ROWS = 12
-_FUNNEL = ("visitors", "leads", "mofu", "bofu", "customers")
 
 
 @dataclass(frozen=True)
@@ -74,64 +75,20 @@ class _Shown(NamedTuple):
 
     title: str
     view: str
-    columns: tuple[str, ...]
     measure: str
     label: str
     condition: str = "1"
 
 
 _REPORTS = (
+    _Shown("1. Campaign leads by channel", "report_leads_by_channel", "leads", "channel"),
+    _Shown("2. Opportunities generated", "report_opportunities", "won_revenue", "owner"),
+    _Shown("3. Lead source analysis", "report_lead_sources", "revenue", "source"),
     _Shown(
-        "1. Campaign leads by channel",
-        "report_leads_by_channel",
-        (
-            "channel",
-            "leads",
-            "opportunities",
-            "customers",
-            "opportunity_rate",
-            "conversion_rate",
-            "avg_days_to_convert",
-        ),
-        "leads",
-        "channel",
+        "4. Campaigns by revenue (first touch)", "report_campaign_revenue", "revenue", "campaign", "model = 'first'"
     ),
-    _Shown(
-        "2. Opportunities generated",
-        "report_opportunities",
-        ("owner", "team", "opportunities", "open", "won", "lost", "estimated_revenue", "won_revenue", "win_rate"),
-        "won_revenue",
-        "owner",
-    ),
-    _Shown(
-        "3. Lead source analysis",
-        "report_lead_sources",
-        ("channel", "source", "campaign", "leads", "customers", "revenue", "spend", "visitors", "cpl", "cpa", "roas"),
-        "revenue",
-        "source",
-    ),
-    _Shown(
-        "4. Campaigns by revenue (first touch)",
-        "report_campaign_revenue",
-        ("campaign", "campaign_group", "channel", "deals", "revenue", "average_deal"),
-        "revenue",
-        "campaign",
-        "model = 'first'",
-    ),
-    _Shown(
-        "5. Calls",
-        "report_calls",
-        ("rep", "team", "direction", "calls", "answered", "answer_rate", "avg_talk_seconds", "advance_rate"),
-        "calls",
-        "rep",
-    ),
-    _Shown(
-        "6. Profitability",
-        "report_profitability",
-        ("campaign", "revenue", "spend", "cost", "gross_margin", "contribution", "roi", "roas", "budget"),
-        "revenue",
-        "campaign",
-    ),
+    _Shown("5. Calls", "report_calls", "calls", "rep"),
+    _Shown("6. Profitability", "report_profitability", "revenue", "campaign"),
 )
 
 
@@ -261,10 +218,12 @@ class _Demo:
             if number == 0:
                 seconds = time.monotonic() - self._began
                 stderr().print(Text(f"first report after {seconds:.1f} s"))
-        sums = ", ".join(f"sum({step})" for step in _FUNNEL)
+        funnel = HEADLINES["report_funnel"]
+        sums = ", ".join(f"sum({step})" for step in funnel)
         found = _query(client, f"SELECT {sums} FROM report_funnel")  # noqa: S608 - constants
-        steps = list(zip(_FUNNEL, found.rows[0], strict=True))
+        steps = list(zip(funnel, found.rows[0], strict=True))
         out.print(bars(steps, format_of("leads", "Int64"), "7. The funnel"))
+        out.print()
 
     def _judge(self, client: Client) -> None:
         """Hold the figures of the two campaigns and the audit against what they must be."""
@@ -408,19 +367,26 @@ def _golden_figures(client: Client, golden: Golden) -> dict[str, Any]:
 
 def _picture(client: Client, shown: _Shown) -> Sequence[RenderableType]:
     source = f"{shown.view}_by(grain = 'year')"
-    found = _query(
-        client,
-        f"SELECT period_start, {', '.join(shown.columns)} FROM {source} WHERE {shown.condition} "  # noqa: S608 - constants
-        f"ORDER BY period_start, {shown.measure} DESC, {', '.join(shown.columns)} LIMIT {_ROWS}",
+    existing = [column.name for view in load_views() if view.name == shown.view for column in view.columns]
+    columns = ["period_start", *HEADLINES[shown.view]]
+    ids = [f"{name}_id" for name in columns if f"{name}_id" in existing]
+    found = with_names(
+        _query(
+            client,
+            f"SELECT {', '.join([*columns, *ids])} FROM {source} WHERE {shown.condition} "  # noqa: S608 - constants
+            f"ORDER BY period_start, {shown.measure} DESC, {', '.join(columns)} LIMIT {_ROWS}",
+        )
     )
+    found = Rows(columns, found.types[: len(columns)], [row[: len(columns)] for row in found.rows])
     totals = _query(
         client,
-        f"SELECT toString({shown.label}) AS label, sum({shown.measure}) AS total FROM {source} "  # noqa: S608 - constants
+        f"SELECT {name_or_id(shown.label, existing)} AS label, sum({shown.measure}) AS total FROM {source} "  # noqa: S608 - constants
         f"WHERE {shown.condition} GROUP BY label HAVING total > 0 ORDER BY total DESC, label LIMIT {_ROWS}",
     )
-    labelled = [(str(label) or "(other)", total) for label, total in totals.rows]
+    labelled = [(str(label), total) for label, total in totals.rows]
     chart = bars(labelled, format_of(shown.measure, totals.types[1]), f"{shown.measure} by {shown.label}")
-    return (table_of(found, shown.title), chart, Text())
+    table = table_of(found, shown.title, important=(shown.label, shown.measure), elsewhere="a wider terminal")
+    return (table, chart, Text())
 
 
 def _query(client: Client, text: str) -> Rows:

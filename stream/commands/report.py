@@ -4,10 +4,12 @@ import difflib
 import re
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from calendar import monthrange
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
 from clickhouse_connect.driver.client import Client
@@ -25,9 +27,11 @@ from stream.commands.output import (
     Rows,
     bars,
     format_of,
+    is_number,
     stderr,
     stdout,
     table_of,
+    with_names,
     write_csv,
     write_json,
     write_records,
@@ -38,6 +42,7 @@ Grain = Literal["day", "week", "month", "quarter", "year"]
 MOST_ROWS = 200
 """In a table, unless --limit says otherwise."""
 BARS = 12
+_NO_TEXT = "''"
 FOLLOW_SECONDS = 2.0
 
 _DAY_COLUMNS = ("period_start", "day", "month", "due_month", "created_day", "due_date")
@@ -61,6 +66,67 @@ _BARS = {
     "report_expenses": ("spend", "platform"),
 }
 _FUNNEL = ("visitors", "leads", "mofu", "bofu", "customers")
+HEADLINES = {
+    "report_leads_by_channel": (
+        "channel",
+        "leads",
+        "opportunities",
+        "customers",
+        "opportunity_rate",
+        "conversion_rate",
+        "avg_days_to_convert",
+    ),
+    "report_opportunities": (
+        "owner",
+        "team",
+        "opportunities",
+        "open",
+        "won",
+        "lost",
+        "estimated_revenue",
+        "won_revenue",
+        "win_rate",
+    ),
+    "report_lead_sources": (
+        "channel",
+        "source",
+        "campaign",
+        "leads",
+        "customers",
+        "revenue",
+        "spend",
+        "visitors",
+        "cpl",
+        "cpa",
+        "roas",
+    ),
+    "report_campaign_revenue": ("campaign", "campaign_group", "channel", "deals", "revenue", "average_deal"),
+    "report_calls": (
+        "rep",
+        "team",
+        "direction",
+        "calls",
+        "answered",
+        "answer_rate",
+        "avg_talk_seconds",
+        "advance_rate",
+    ),
+    "report_profitability": (
+        "campaign",
+        "revenue",
+        "spend",
+        "cost",
+        "gross_margin",
+        "contribution",
+        "roi",
+        "roas",
+        "budget",
+    ),
+    "report_funnel": _FUNNEL,
+}
+"""What people ask for first, in the order of the dashboards, each with the columns that say most."""
+_HINTED = 10
+"""How many of a column's values are named where the one asked for does not exist."""
 
 
 def report(
@@ -91,13 +157,15 @@ def report(
     by
         Sum over periods; without it a row is a day's.
     start
-        The first day, YYYY-MM-DD; with --by, of the first period that reaches it.
+        The first day, YYYY-MM-DD; with --by, of the first period that reaches it. A month YYYY-MM or a year YYYY is
+        its first day.
     end
-        The last day, YYYY-MM-DD.
+        The last day, YYYY-MM-DD. A month YYYY-MM or a year YYYY is its last day.
     where
         `column=value`; the same column again: any of the values.
     model
-        The attribution model, where the view has a column for it; the settings' one if left out; or `all`.
+        The attribution model, where the view has a column for it; the settings' one if left out; or `all`, without
+        bars: models are not added up.
     limit
         The most rows to print; 0 for all. A table has 200 unless told.
     list_
@@ -110,14 +178,14 @@ def report(
         Print CSV with a header.
 
     """
+    if (as_json + as_csv + follow) > 1:
+        raise CommandError("--json, --csv and --follow exclude each other")
     views = load_views()
     if list_:
-        _list(_offered(views) if name is None else [find_view(views, name)], as_json=as_json)
+        _list(_offered(views) if name is None else [find_view(views, name)], as_json=as_json, as_csv=as_csv)
         return OK
     if name is None:
         raise CommandError("name a report; sixfold report --list shows what there is")
-    if (as_json + as_csv + follow) > 1:
-        raise CommandError("--json, --csv and --follow exclude each other")
     from sinks.client import connect
 
     settings = Settings()
@@ -125,14 +193,15 @@ def report(
     query = _query(
         find_view(views, name),
         by,
-        parse_day(start, "--from"),
-        parse_day(end, "--to"),
+        _parse_bound(start, "--from"),
+        _parse_bound(end, "--to"),
         where or (),
         model,
         shown,
         settings,
     )
     client = connect(settings)
+    _check_numbers(client, query)
     if follow:
         _follow(client, query)
     found = _rows(client.query(query.text, parameters=query.values))
@@ -158,6 +227,7 @@ class _Query:
     columns: Sequence[str]
     limit: int | None
     conditions: list[str] = field(default_factory=list)
+    wanted: dict[str, list[str]] = field(default_factory=dict)
     values: dict[str, object] = field(default_factory=dict)
 
     @property
@@ -168,22 +238,44 @@ class _Query:
 
     @property
     def bars(self) -> str | None:
-        """Measure by label, greatest first; None where the view has no bars."""
+        """Measure by label, greatest first; None where the view has no bars, or rows of several models."""
+        if "model" in self.columns and "model" not in self.values and len(set(self.wanted.get("model", ()))) != 1:
+            return None
         if self.view.name == "report_funnel":
             sums = ", ".join(f"sum({step}) AS {step}" for step in _FUNNEL)
             return f"SELECT {sums} FROM {self.source}{self._where}"  # noqa: S608 - names of ours
         measure, label = _BARS.get(self.view.name, ("", ""))
         if not {measure, label} <= set(self.columns):
             return None
-        named = f"if({label} = '', {label}_id, {label})" if f"{label}_id" in self.columns else label
+        named = name_or_id(label, self.columns)
         return (
             f"SELECT {named} AS label, sum({measure}) AS total FROM {self.source}{self._where} "  # noqa: S608 - names of ours
             f"GROUP BY label HAVING total != 0 ORDER BY total DESC, label LIMIT {BARS}"
         )
 
+    def existing(self, column: str) -> str:
+        """Values of a column in the range and model asked for, and whether they are wanted; those first."""
+        where = f" WHERE {' AND '.join(self.conditions)}" if self.conditions else ""
+        return (
+            f"SELECT DISTINCT {name_or_id(column, self.columns)}, {self._is_wanted(column)} FROM {self.source}{where} "  # noqa: S608 - names of ours
+            f"ORDER BY 2 DESC, 1 LIMIT {_HINTED + 1}"
+        )
+
     @property
     def _where(self) -> str:
-        return f" WHERE {' AND '.join(self.conditions)}" if self.conditions else ""
+        conditions = [*self.conditions, *map(self._is_wanted, self.wanted)]
+        return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+    def _is_wanted(self, column: str) -> str:
+        wanted = f"{{where_{column}:Array(String)}}"
+        if f"{column}_id" in self.columns:  # what the table shows in place of a name is found by it, too
+            return f"hasAny({wanted}, [{column}, {name_or_id(column, self.columns)}])"
+        return f"has({wanted}, toString({column}))"
+
+
+def name_or_id(column: str, columns: Collection[str]) -> str:
+    """Write the expression of a name in SQL: of what has none, its id, such as `(none)`."""
+    return f"if({column} = '', {column}_id, {column})" if f"{column}_id" in columns else column
 
 
 def _query(
@@ -241,23 +333,43 @@ def _add_range(query: _Query, columns: Sequence[str], by: Grain | None, start: d
 
 
 def _add_conditions(query: _Query, columns: Sequence[str], where: Iterable[str]) -> None:
-    wanted: dict[str, list[str]] = {}
     for entry in where:
         column, equals, value = entry.partition("=")
         if not equals:
             raise CommandError(f"--where takes column=value, not {entry}")
         if column not in columns:
             raise CommandError(f"{query.view.name} has no column {column}{near(column, columns)}")
-        wanted.setdefault(column, []).append(value)
-    for number, (column, values) in enumerate(wanted.items()):
-        query.conditions.append(f"has({{where_{number}:Array(String)}}, toString({column}))")
-        query.values[f"where_{number}"] = values
-        query.title += f", {column} {' or '.join(values)}"
+        query.wanted.setdefault(column, []).append(value)
+    for column, values in query.wanted.items():
+        query.values[f"where_{column}"] = values
+        query.title += f", {column} {' or '.join(value or _NO_TEXT for value in values)}"
+
+
+def _check_numbers(client: Client, query: _Query) -> None:
+    """Refuse a word where a column has numbers: no row could ever have it."""
+    if not query.wanted:
+        return
+    described = client.query(f"DESCRIBE (SELECT * FROM {query.source})").result_rows  # noqa: S608 - names of ours
+    for name, kind, *_ in described:
+        if is_number(kind):
+            for value in query.wanted.get(name, ()):
+                if not _is_decimal(value):
+                    raise CommandError(f"--where {name} takes a number, not {value or _NO_TEXT}")
+
+
+def _is_decimal(text: str) -> bool:
+    try:
+        return Decimal(text).is_finite()
+    except InvalidOperation:
+        return False
 
 
 def _offered(views: Sequence[View]) -> list[View]:
-    """Leave out the views that others are made of."""
-    return [view for view in views if not view.name.startswith(("base_", "records_", "recomputed_"))]
+    """Put first what people ask for; leave out the views that others are made of, and those of `sixfold audit`."""
+    offered = [view for view in views if not view.name.startswith(("audit_", "base_", "records_", "recomputed_"))]
+    headlines = [view for name in HEADLINES for view in offered if view.name == name]
+    others = [view for view in offered if view not in headlines]
+    return [*headlines, *sorted(others, key=lambda view: not view.name.startswith("report_"))]
 
 
 def find_view(views: Sequence[View], name: str) -> View:
@@ -295,14 +407,31 @@ def parse_day(text: str | None, option: str) -> date | None:
         raise CommandError(f"{option} takes a day, YYYY-MM-DD, not {text}") from None
 
 
+def _parse_bound(text: str | None, option: Literal["--from", "--to"]) -> date | None:
+    """Read the first or the last day of a range, which a month or a year may name. Raises `CommandError`."""
+    period = re.fullmatch(r"(\d{4})(?:-(\d{2}))?", text or "")
+    if period is None:
+        return parse_day(text, option)
+    try:
+        year, first, last = int(period[1]), int(period[2] or 1), int(period[2] or 12)
+        return date(year, first, 1) if option == "--from" else date(year, last, monthrange(year, last)[1])
+    except ValueError:
+        raise CommandError(f"{option} takes a day, a month or a year, such as 2026-03, not {text}") from None
+
+
 def _rows(result: Any) -> Rows:  # noqa: ANN401 - the driver's own class
     return Rows(result.column_names, [kind.name for kind in result.column_types], result.result_rows)
 
 
 def _picture(client: Client, query: _Query, found: Rows) -> RenderableType:
     if not found.rows:
-        return Text(f"{query.title}: no rows")
-    table = table_of(found, query.title)
+        return Text("\n".join([f"{query.title}: no rows", *_hints(client, query)]))
+    table = table_of(
+        with_names(found),
+        query.title,
+        important=[*reversed(_BARS.get(query.view.name, ())), *HEADLINES.get(query.view.name, ())],
+        elsewhere="a wider terminal, --csv or --json",
+    )
     if query.bars is None:
         return table
     totals = _rows(client.query(query.bars, parameters=query.values))
@@ -314,6 +443,17 @@ def _picture(client: Client, query: _Query, found: Rows) -> RenderableType:
     measure, label = _BARS[query.view.name]
     labelled = [(str(name), total) for name, total in totals.rows]
     return Group(table, bars(labelled, format_of(measure, totals.types[1]), f"{measure} by {label}"))
+
+
+def _hints(client: Client, query: _Query) -> Iterator[str]:
+    """Say what values there are, of each column that does not have the one asked for."""
+    for column in query.wanted:
+        found = _rows(client.query(query.existing(column), parameters=query.values))
+        if found.rows and not found.rows[0][1]:
+            show = format_of(column, found.types[0])
+            shown = [show(value) or _NO_TEXT for value, _ in found.rows]
+            more = ", ..." if len(shown) > _HINTED else ""
+            yield f"{column} has {', '.join(shown[:_HINTED])}{more}"
 
 
 def _follow(client: Client, query: _Query) -> None:
@@ -330,7 +470,11 @@ def _follow(client: Client, query: _Query) -> None:
             time.sleep(FOLLOW_SECONDS)
 
 
-def _list(views: Sequence[View], *, as_json: bool) -> None:
+def _list(views: Sequence[View], *, as_json: bool, as_csv: bool) -> None:
+    if as_csv:
+        rows = [[view.name, column.name, column.meaning] for view in views for column in view.columns]
+        write_csv(Rows(["view", "column", "meaning"], ["String"] * 3, rows))
+        return
     if as_json:
         write_json(
             [

@@ -74,6 +74,7 @@ def show(found: Rows, *, as_json: bool, as_csv: bool, title: str = "") -> None:
     elif as_csv:
         write_csv(found)
     else:
-        stdout().print(table_of(found._replace(rows=found.rows[:TABLE_ROWS]), title))
+        shown = found._replace(rows=found.rows[:TABLE_ROWS])
+        stdout().print(table_of(shown, title, elsewhere="a wider terminal, --csv or --json"))
         if len(found.rows) > TABLE_ROWS:
             stderr().print(f"the first {TABLE_ROWS:,} of {len(found.rows):,} rows; --json and --csv have all")

@@ -66,6 +66,14 @@ def test_the_known_figures_and_the_audit_hold(data: Path) -> None:
     for title in ("1. Campaign leads", "2. Opp", "3. Lead source", "4. Camp", "5. Calls", "6. Profit", "7. The funnel"):
         assert title in out
     assert "first report after" in err
+    assert "\n\nTwo campaigns whose figures are known\n" in out
+    assert "(other)" not in out, "what has no name is called as in the reports"
+    for title, following in (("4. Campaigns by revenue", "5. Calls"), ("6. Profitability", "7. The funnel")):
+        table, _, chart = out.partition(title)[2].partition(following)[0].partition("revenue by campaign\n")
+        rows = [line for line in table.splitlines() if line.startswith("20")]
+        assert any(row.split()[1] == "(none)" for row in rows)
+        assert not any(row[len("period_start  ")] == " " for row in rows)
+        assert any(line.startswith("(none) ") for line in chart.splitlines())
 
 
 def test_another_quarter_on_the_same_directory_is_refused(data: Path) -> None:

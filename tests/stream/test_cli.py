@@ -4,6 +4,7 @@ import importlib
 import io
 import json
 import os
+import re
 import secrets
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from clickhouse_connect.driver.client import Client
 from cyclopts import App
+from rich.console import Console
 
 from deploy.embedded.datadir import Lock
 from sinks.migrate import ViewSettings, migrate
@@ -155,11 +157,14 @@ def test_every_command_has_help_with_an_example(command: str, run: Run) -> None:
         (["report", "campaign_revenue", "--model", "liner"], "did you mean linear?"),
         (["report", "calls", "--model", "linear"], "no column model"),
         (["report", "calls", "--from", "yesterday"], "YYYY-MM-DD"),
+        (["report", "calls", "--to", "2026-13"], "a day, a month or a year"),
+        (["report", "calls", "--from", "2026-02", "--to", "2026-01"], "--from 2026-02-01 is after --to 2026-01-31"),
         (["report", "calls", "--from", "2026-02-01", "--to", "2026-01-01"], "is after"),
         (["report", "pipeline", "--from", "2026-02-01"], "has no day"),
         (["report", "pipeline", "--by", "month"], "has no periods"),
         (["report", "calls_month"], "say sixfold report calls --by month"),
         (["report", "calls", "--json", "--csv"], "exclude each other"),
+        (["report", "--list", "--json", "--csv"], "exclude each other"),
         (["send"], "--type and --data"),
         (["send", "--type", "crm.deal.won", "--data", "opportunity_id=1"], "has no time"),
         (["send", "--type", "crm.deal.won", "--data", "opportunity_id", "--now"], "name=value"),
@@ -314,6 +319,65 @@ def test_a_report_is_a_readable_table_with_bars(crm: Client, run: Run) -> None:
     assert bars[0].count("█") > bars[1].count("█") >= bars[2].count("█") == 0
 
 
+@pytest.mark.parametrize(
+    ("options", "highest"),
+    [
+        ([], "1,234,500.00"),
+        (["--model", "linear"], "617,250.00"),
+        (["--model", "all"], None),
+        (["--where", "model=first", "model=linear"], None),
+        (["--where", "model=linear"], "617,250.00"),
+    ],
+)
+def test_bars_never_add_models_up(options: list[str], highest: str | None, crm: Client, run: Run) -> None:
+    _, _, chart = run("report", "campaign_revenue", *options).out.partition("revenue by campaign\n")
+    assert (chart.split("\n")[0].split()[-1] if chart else None) == highest
+
+
+def test_in_a_terminal_of_80_columns_no_figure_is_cut(crm: Client, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stream.commands.report.stdout", lambda: Console(width=80, force_terminal=True, no_color=True))
+    lines = [
+        re.sub("\x1b.*?m", "", line) for line in run("report", "campaign_revenue", "--by", "quarter").out.splitlines()
+    ]
+    assert lines[0] == "report_campaign_revenue by quarter, model first, channel cpc, unconverted 0"
+    assert lines[1].split() == ["period_start", "campaign_id", "campaign", "deals", "revenue", "average_deal"]
+    assert [line.split()[-2] for line in lines[3:6]] == ["2,134.57", "1,234,500.00", "-5.00"]
+    assert lines[6] == "1 column left out (campaign_group): a wider terminal, --csv or --json has it"
+
+
+def test_a_campaign_without_a_name_is_called_and_found_by_its_id(crm: Client, run: Run) -> None:
+    line = next(x for x in run("report", "campaign_revenue").out.splitlines() if x.startswith("2026-04"))
+    assert line.split()[2:4] == ["c3", "c3"]
+    (row,) = run("report", "campaign_revenue", "--where", "campaign=c3", "--json").json
+    assert (row["campaign_id"], row["campaign"]) == ("c3", ""), "programs get what the view has"
+
+
+@pytest.mark.parametrize("form", [[], ["--json"], ["--csv"], ["--by", "year"]])
+def test_a_word_for_a_number_is_refused(form: list[str], crm: Client, run: Run) -> None:
+    answer = run("report", "calls", "--where", "calls=5", "calls=abc", *form)
+    assert (answer.code, answer.out) == (2, "")
+    assert answer.err == "sixfold: --where calls takes a number, not abc\n"
+
+
+def test_a_value_that_does_not_exist_is_answered_with_those_that_do(crm: Client, run: Run) -> None:
+    year = ["report", "leads_by_channel", "--by", "year"]
+    assert run(*year, "--where", "channel=nope").out.splitlines() == [
+        "report_leads_by_channel by year, channel nope: no rows",
+        "channel has cpc",
+    ]
+    assert "channel '': no rows" in run(*year, "--where", "channel=").out
+    revenue = ["report", "campaign_revenue", "--where", "campaign=nope"]
+    assert run(*revenue).out.splitlines()[1:] == ["campaign has O'Neil, Search ad, c3"]
+    assert run(*revenue, "--from", "2026-04").out.splitlines()[1:] == ["campaign has c3"]
+    both = run(*revenue[:-1], "campaign=c3", "channel=cpc", "deals=7").out.splitlines()
+    assert both[1:] == ["deals has 1"], "the others exist"
+    assert run(*revenue, "--from", "2027").out.count("\n") == 1
+    many = ", ".join(f"(0, 1, '2026-01-05', 'c{number:02}', 1)" for number in range(11))
+    crm.command(f"INSERT INTO roll_leads (shard, epoch, day, channel, leads) VALUES {many}")
+    hint = run(*year, "--where", "channel=nope").out.splitlines()[1]
+    assert hint == f"channel has {', '.join(f'c{number:02}' for number in range(10))}, ..."
+
+
 def test_ratios_are_percentages_and_null_is_a_dash(crm: Client, run: Run) -> None:
     line = next(x for x in run("report", "leads_by_channel").out.splitlines() if x.strip().startswith("2026"))
     assert line.split() == ["2026-01-05", "cpc", "1,200", "200", "300", "16.7%", "25.0%", "0", "—", "—", "—"]
@@ -366,6 +430,11 @@ def test_values_are_parameters_never_spliced(crm: Client, run: Run) -> None:
         (["--by", "year", "--to", "2026-01-01"], ["2026-01-01"] * 3),
         (["--by", "week", "--from", "2026-01-11", "--to", "2026-01-11"], ["2026-01-05"]),
         (["--by", "week", "--from", "2026-01-12", "--to", "2026-01-18"], []),
+        (["--from", "2026-02"], ["2026-02-05", "2026-02-07", "2026-04-07"]),
+        (["--to", "2026-02"], ["2026-01-05", "2026-02-05", "2026-02-07"]),
+        (["--by", "month", "--from", "2026-02", "--to", "2026-02"], ["2026-02-01", "2026-02-01"]),
+        (["--from", "2026", "--to", "2026"], ["2026-01-05", "2026-02-05", "2026-02-07", "2026-04-07"]),
+        (["--to", "2025"], []),
         (["--limit", "1"], ["2026-01-05"]),
     ],
 )
@@ -403,9 +472,25 @@ def test_the_list_says_what_each_column_means(run: Run) -> None:
     listed = run("report", "--list").out
     assert "campaign_revenue" in listed
     assert "base_revenue" not in listed
+    names = [line.split()[0] for line in listed.splitlines() if line and not line.startswith(" ")]
+    assert names[:7] == [
+        *("leads_by_channel", "opportunities", "lead_sources", "campaign_revenue", "calls", "profitability", "funnel")
+    ]
+    assert names[-1] == "opportunity_list"
+    assert names.index("sources") < names.index("fact_leads")
+    assert "audit_calls" not in listed
     calls = run("report", "--list", "calls", "--json").json
     assert calls[0]["columns"]["answer_rate"] == "answered / calls"
     assert calls[0]["periods"] is True
+    rows = list(csv.DictReader(io.StringIO(run("report", "--list", "calls", "--csv").out)))
+    assert {"view": "report_calls", "column": "answer_rate", "meaning": "answered / calls"} in rows
+
+
+def test_an_unknown_report_is_answered_with_the_reports_first(run: Run) -> None:
+    answer = run("report", "nope")
+    assert answer.code == 2
+    assert "there is no report nope; there are leads_by_channel, opportunities, lead_sources," in answer.err
+    assert "audit_" not in answer.err
 
 
 def test_every_view_that_is_listed_can_be_read(crm: Client, run: Run) -> None:
