@@ -548,6 +548,7 @@ def test_sql_changes_something_only_when_told_to(crm: Client, run: Run) -> None:
         assert run("sql", reads, "--json").json[0] == {"a": 3}
     assert run("sql", "DROP TABLE mine").code == 2
     assert run("sql", "EXISTS mine", "--json").json == [{"result": 1}]
+    assert run("sql", "DROP TABLE mine", "--write").code == 0
 
 
 def test_a_table_of_very_many_rows_ends_and_says_so(crm: Client, run: Run) -> None:
