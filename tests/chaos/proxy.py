@@ -16,21 +16,21 @@ _HOP = {"connection", "content-length", "transfer-encoding", "keep-alive", "host
 
 @dataclass(frozen=True)
 class Fault:
-    """What becomes of the requests that `hits` chooses (by their body's beginning: a query, or an insert's rows).
+    """What becomes of the requests that `hits` chooses (by the beginning of their statement).
 
     `delay` seconds before each; an `error` in ClickHouse's form, (HTTP status, code, text); or `cut`: half of the body
     is sent on, then both connections end.
     """
 
-    hits: Callable[[bytes], bool] = field(default=lambda _body: True)
+    hits: Callable[[bytes], bool] = field(default=lambda _statement: True)
     delay: float = 0.0
     error: tuple[int, int, str] | None = None
     cut: bool = False
 
 
-def inserts(body: bytes) -> bool:
+def inserts(statement: bytes) -> bool:
     """Whether a request is an insert of rows."""
-    return body[:11].upper() == b"INSERT INTO"
+    return statement[:11].upper() == b"INSERT INTO"
 
 
 class Proxy:
@@ -81,7 +81,8 @@ class Proxy:
     async def _pass(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         fault = self.fault
-        if fault is not None and fault.hits(body):
+        statement = request.query.get("query", "").encode() or body  # of an insert the body has the rows alone
+        if fault is not None and fault.hits(statement):
             self.faults_met += 1
             await asyncio.sleep(fault.delay)
             if fault.error is not None:

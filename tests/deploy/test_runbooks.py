@@ -94,9 +94,12 @@ def demo(clickhouse_server: ClickHouseServer) -> Iterator[Client]:
             now = datetime.now(UTC)
             folder = Folder(connected)
             folder.fold([json.dumps(event).encode() for event in events(3, now, 6000, golden=False)])
+            # of chance there may be none in the last days
+            won = {"opportunity_id": "of-nobody", "amount": "120.50", "currency": "USD"}
+            sold = {"id": "w", "source": "test", "type": "crm.deal.won", "time": now.isoformat(), "data": won}
             target = {"metric": "revenue", "month": f"{now:%Y-%m}", "value": 90000}
             posted = {"id": "t", "source": "test", "type": "crm.target.posted", "time": now.isoformat(), "data": target}
-            folder.fold([json.dumps(posted).encode(), INVALID])
+            folder.fold([json.dumps(sold).encode(), json.dumps(posted).encode(), INVALID])
             yield connected
         client.command(f"DROP DATABASE {name}")
 

@@ -515,9 +515,9 @@ def test_a_crash_ends_the_process_with_1_and_its_batch_comes_again(cluster: Clus
             assert [fact["code"] for fact in crashing.facts("end")] == [1]
             assert not crashing.facts("revoked")
         with workers(cluster, "next") as (following,):
-            await until(lambda: len(crashing.read | following.read) == 80)
             last = crashing.facts("batch")[-1]
-            assert (*last["tp"], last["first"]) in following.read
+            await until(lambda: (*last["tp"], last["first"]) in following.read)
+            await until(lambda: len(crashing.read | following.read) == 80)
             assert not following.listens()
             assert following.end(signal.SIGINT) == 0
             assert following.facts("revoked")[0]["partitions"] == [list(tp) for tp in sorted(cluster.all)]
