@@ -7,7 +7,8 @@ Entry: TypeAlias = dict[str, str | list["str | Entry"]]
 
 SECTIONS: dict[str, tuple[str, ...]] = {
     "Start": (
-        "index.md", "quick-start.md", "concepts.md", "counting.md", "newcomer.md", "faq.md", "comparison.md", "limits.md",
+        "index.md", "quick-start.md", "concepts.md", "counting.md", "newcomer.md", "faq.md", "comparison.md",
+        "limits.md",
     ),
     "Reports": ("reports.md", "explain.md", "history.md", "page.md", "bi.md", "grafana.md"),
     "Events": ("events.md", "gateway.md", "dead-letters.md", "erasure.md"),
