@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 a negative answer, 2 wrong usage, a service busy or out of
 130 on Ctrl-C. Results go to stdout, progress and complaints to stderr.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,8 @@ from stream.settings import SettingsError
 
 LINE = 2000
 """A complaint is one line, however long; a terminal breaks it as it likes."""
+
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 
 #: group -> command -> where it is, and its meaning in the list of `sixfold --help`
 COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
@@ -148,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # of a terminal that cannot show all characters
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a character shows another
     try:
         code = _called(words)(words)
         sys.stdout.flush()
@@ -160,9 +163,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_output()
         return OK
     except OSError as error:
-        _drop_output()
-        place = f"{error.filename}: " if error.filename else ""
-        return _refuse(f"{place}{error.strerror or error}; give it what it needs, and run the command again")
+        if error.filename is None and error.errno in _UNWRITABLE:
+            _drop_output()
+            return _refuse(f"the output cannot be written: {error.strerror}; make room, or send it elsewhere")
+        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except SettingsError as error:
         return _refuse(*str(error).splitlines())
     except OperationalError as error:

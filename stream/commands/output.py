@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cached_property
+from io import TextIOWrapper
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -73,6 +74,7 @@ def printable(value: bytes) -> str:
 
 def write_json(value: object) -> None:
     """Print one JSON document; decimals as numbers with all their digits."""
+    _in_utf8()
     sys.stdout.write(_encoder.encode(value).decode() + "\n")
 
 
@@ -83,9 +85,16 @@ def write_records(found: Rows) -> None:
 
 def write_csv(found: Rows) -> None:
     """Print a header and the rows as CSV; NULL is an empty field."""
+    _in_utf8()
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(found.columns)
     writer.writerows([_plain(value) for value in row] for row in found.rows)
+
+
+def _in_utf8() -> None:
+    """What programs read is UTF-8, whatever a terminal can show: no character is replaced."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="strict")
 
 
 def table_of(

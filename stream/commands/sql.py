@@ -16,6 +16,8 @@ _READS = re.compile(
     r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*(?:SELECT|WITH|FROM|SHOW|DESC|DESCRIBE|EXISTS|EXPLAIN)\b",
     re.IGNORECASE | re.DOTALL,
 )
+#: some versions of ClickHouse take an insert behind WITH, too
+_INSERTS = re.compile(r"\bINSERT\s+INTO\b", re.IGNORECASE)
 _FORMAT = re.compile(r"\bFORMAT\s+\w+\s*$", re.IGNORECASE)
 TABLE_ROWS = 10_000
 """As many rows a table has at most: it is laid out as a whole."""
@@ -50,7 +52,8 @@ def sql(
     text = (sys.stdin.read() if query == "-" else query).strip().rstrip(";").rstrip()
     if not text:
         raise CommandError('there is no query; give one, such as sixfold sql "SELECT 1"')
-    if _READS.match(text):
+    begins = _READS.match(text)
+    if begins and not (begins[0].upper().endswith("WITH") and _INSERTS.search(text)):
         if _FORMAT.search(text):
             raise CommandError("the query ends with FORMAT; leave it out, and give --json or --csv instead")
         result = connect(Settings()).query(text)

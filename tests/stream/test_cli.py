@@ -176,6 +176,7 @@ def test_every_command_has_help_with_an_example(command: str, run: Run) -> None:
         (["sql", "--jsno", "SELECT 1"], "--jsno"),
         (["sql", "drop table nodes"], "drop may change what Sixfold keeps; if that is meant, add --write"),
         (["sql", "-- a SELECT\nALTER TABLE people DELETE WHERE 1"], "add --write"),
+        (["sql", "WITH 1 AS a INSERT INTO nodes SELECT a"], "WITH may change what Sixfold keeps"),
         (["sql", "SELECT 1 format JSON;"], "leave it out, and give --json or --csv"),
         (["import", "x.jsonl", "--dryrun"], "--dryrun"),
         (["send", "--nwo"], "--nwo"),
@@ -563,11 +564,15 @@ def test_what_cannot_be_written_is_one_line(crm: Client, elsewhere: Path) -> Non
     with Path("/dev/full").open("w") as full:
         ran = subprocess.run([*SIXFOLD, "settings"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (ran.returncode, ran.stderr.count("\n")) == (2, 1), ran.stderr
-    assert "No space left on device" in ran.stderr
+    assert "the output cannot be written: No space left on device" in ran.stderr
     env = {**os.environ, "PYTHONIOENCODING": "ascii"}
     ran = subprocess.run([*SIXFOLD, "sql", "SELECT 'Zo\u00eb' AS name"], env=env, capture_output=True, check=False)
     assert (ran.returncode, ran.stderr) == (0, b"")
     assert b"Zo?" in ran.stdout
+    for form in ("--json", "--csv"):  # what programs read is not for the terminal's sake another
+        query = [*SIXFOLD, "sql", form, "SELECT 'Zo\u00eb' AS name"]
+        ran = subprocess.run(query, env=env, capture_output=True, check=True)
+        assert "Zo\u00eb".encode() in ran.stdout
 
 
 def test_a_wrong_query_is_one_line(crm: Client, run: Run) -> None:
