@@ -11,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from sinks.cluster import WRITE_SETTINGS
+from stream.faults import Fault
 
 if TYPE_CHECKING:
     from stream.settings import ClickHouseAddress, Settings
@@ -32,7 +33,7 @@ _LONG_TAIL = re.compile(r"\. Expected one of:.*|:? in scope (?:SELECT|WITH)\b.*"
 logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
 
-class ClickHouseUnusable(Exception):  # noqa: N818 - it says what is wrong
+class ClickHouseUnusable(Fault):
     """ClickHouse cannot be reached, or does not let us in: one line with the address, and what to do."""
 
 

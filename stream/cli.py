@@ -14,8 +14,8 @@ from io import TextIOWrapper
 from cyclopts import App, CycloptsError, Group
 from rich.console import Console
 
-from stream.commands.exits import INTERRUPTED, OK, REFUSED, CommandError
-from stream.settings import SettingsError
+from stream.commands.exits import INTERRUPTED, OK, REFUSED
+from stream.faults import Fault
 
 LINE = 2000
 """A complaint is one line, however long; a terminal breaks it as it likes."""
@@ -142,12 +142,6 @@ app = command_line()
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code."""
-    from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
-
-    from sinks.client import ClickHouseUnusable, message_of
-    from stream.kafka_access_list import NotAllowed
-    from stream.log import LogUnreachable, MissingTopic, TopicRefused, WrongPartitions
-
     words = list(sys.argv[1:] if arguments is None else arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -167,28 +161,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _drop_output()
             return _refuse(f"the output cannot be written: {error.strerror}; make room, or send it elsewhere")
         return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except SettingsError as error:
-        return _refuse(*str(error).splitlines())
-    except OperationalError as error:
-        return _refuse(f"ClickHouse went away: {message_of(error)}")
-    except ClickHouseError as error:
-        return _refuse(f"ClickHouse says: {message_of(error)}")
-    except (
-        CommandError,
-        ClickHouseUnusable,
-        LogUnreachable,
-        MissingTopic,
-        NotAllowed,
-        TopicRefused,
-        WrongPartitions,
-    ) as error:
-        return _refuse(str(error))
+    except Fault as fault:
+        return _refuse(*str(fault).splitlines())
+    except Exception as error:
+        if (said := _said_by_clickhouse(error)) is None:
+            raise
+        return _refuse(said)
     return code if isinstance(code, int) else OK
 
 
 def _called(words: Sequence[str]) -> App:
     """Who is not told a command gets the list of them."""
     return command_line(listing=True) if not words or words[0] in {"--help", "-h"} else app
+
+
+def _said_by_clickhouse(error: Exception) -> str | None:
+    """What ClickHouse or its driver says; None of another error. The driver is loaded only by who speaks with it."""
+    if not type(error).__module__.startswith("clickhouse_connect."):
+        return None
+    from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
+
+    from sinks.client import message_of
+
+    if isinstance(error, OperationalError):
+        return f"ClickHouse went away: {message_of(error)}"
+    return f"ClickHouse says: {message_of(error)}" if isinstance(error, ClickHouseError) else None
 
 
 def _drop_output() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
+from stream.faults import Fault
 from stream.log import Log
 from stream.settings import Settings
 from stream.sources import read_sources
@@ -12,7 +13,7 @@ Process = Literal["worker", "gateway", "sources", "exporter", "commands"]
 PROCESSES: tuple[Process, ...] = get_args(Process)
 
 
-class NotAllowed(Exception):  # noqa: N818 - it says what is wrong
+class NotAllowed(Fault):
     """Rights that we lack: one line, which names each."""
 
 

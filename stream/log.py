@@ -29,6 +29,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+from stream.faults import Fault
 from stream.kafka_rights import operations_on_group, operations_on_topic
 
 __all__ = [
@@ -67,7 +68,7 @@ _MIX = 0x5BD1E995
 _SEED = 0x9747B28C
 
 
-class LogUnreachable(Exception):  # noqa: N818 - it says what happened
+class LogUnreachable(Fault):
     """No broker answers, or none lets us in."""
 
 
@@ -75,11 +76,11 @@ class LogAway(LogUnreachable):
     """No broker answers at all: it may come yet."""
 
 
-class MissingTopic(Exception):  # noqa: N818 - it says what is wrong
+class MissingTopic(Fault):
     """A topic does not exist: `sixfold migrate` creates it."""
 
 
-class WrongPartitions(Exception):  # noqa: N818 - it says what is wrong
+class WrongPartitions(Fault):
     """A topic has another number of partitions than this installation was made for."""
 
     def __init__(self, topic: str, found: int, wanted: int) -> None:
@@ -91,7 +92,7 @@ class WrongPartitions(Exception):  # noqa: N818 - it says what is wrong
         )
 
 
-class TopicRefused(Exception):  # noqa: N818 - it says what happened
+class TopicRefused(Fault):
     """The broker would not create a topic."""
 
 

@@ -49,6 +49,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from stream.faults import Fault
+
 if TYPE_CHECKING:
     from sinks.migrate import ViewSettings
     from stream.rules import Rules
@@ -73,7 +75,7 @@ Model = Literal["first", "last", "linear", "position", "time_decay", "w_shaped"]
 MODELS: tuple[str, ...] = get_args(Model)
 
 
-class SettingsError(Exception):
+class SettingsError(Fault):
     """Settings that cannot be used: one line for each, naming it, where it comes from and what it takes."""
 
 

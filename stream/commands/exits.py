@@ -1,5 +1,7 @@
 """Exit codes, and the error that ends a command with one line."""
 
+from stream.faults import Fault
+
 OK = 0
 NEGATIVE = 1
 """The command worked and the answer is no: a difference, a timeout, something rejected."""
@@ -8,5 +10,5 @@ REFUSED = 2
 INTERRUPTED = 130
 
 
-class CommandError(Exception):
+class CommandError(Fault):
     """Ends the command with this one line on stderr, which says what to do, and exit code 2."""
