@@ -58,8 +58,8 @@ def build(
         incarnation=settings.log_incarnation,
         max_future_us=round(settings.max_future_hours * 3_600_000_000),
         flush_seconds=settings.flush_seconds,
-        # what is being flushed is still in flight: a third leaves room to read until the next flush is due
-        flush_records=min(settings.flush_records, max(1, settings.max_inflight // 3)),
+        flush_records=settings.flush_records,
+        max_inflight=settings.max_inflight,
         max_dirty=settings.max_dirty,
         ready_lag=settings.ready_lag,
         metrics=metrics,
@@ -71,7 +71,7 @@ def build(
         topics.documents,
         on_assigned=worker.assigned,
         on_revoked=worker.revoked,
-        max_inflight=settings.max_inflight,
+        max_inflight=worker.room,
         instance=settings.worker_name if settings.static_membership else None,
         stock=settings.transport == "stock",
     )

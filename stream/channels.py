@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 NONE = "(none)"
 _NOT_SAID = frozenset({"", "(none)", "(not set)"})
@@ -103,12 +103,20 @@ class Raw(NamedTuple):
     campaign_id: str = ""
 
 
+#: the values of a `Raw` without its campaign, by position
+Texts = tuple[str, str, str, str, str, str, str, str, str, str]
+
+
 class Said(NamedTuple):
-    """What marketing values say: where a touch came from, whether they say it at all, and whether UTM does."""
+    """What marketing values say: where a touch came from, whether they say it at all, and whether UTM does.
+
+    `texts` are the values themselves, in the order of `Raw` and without its campaign.
+    """
 
     origin: Origin
     given: bool
     utm: bool
+    texts: Texts
 
 
 #: What a lead without any origin counts as.
@@ -120,8 +128,11 @@ def clean(text: str | None) -> str:
     return text.strip().lower() if text else ""
 
 
-def _mark(click_id: str) -> str:
-    return "1" if click_id.strip() else click_id
+_NO_CLICKS = (None, None, None)
+
+
+def _mark(click_id: str | None) -> str | None:
+    return "1" if click_id and click_id.strip() else click_id
 
 
 def campaign_of(campaign_id: str | None, utm_campaign: str | None) -> str:
@@ -176,18 +187,22 @@ class Origins:
         """The referring host; one of one's own domains is no referrer."""
         return None if not host or host in self._own else host
 
-    def said(self, raw: Raw) -> Said:
+    def said(self, values: Mapping[str, Any]) -> Said:
         """What the values of a lead or a touch say."""
-        if raw.gclid or raw.msclkid or raw.fbclid:
-            # a click's id never comes twice; that there is one is what counts
-            marks = _mark(raw.gclid), _mark(raw.msclkid), _mark(raw.fbclid)
-            return self._said(Raw(*raw[:6], *marks, raw.referrer, raw.campaign_id))
-        return self._said(raw)
+        found = tuple(map(values.get, Raw._fields))
+        clicks = found[6:9]
+        if clicks == _NO_CLICKS:
+            return self._said(found)
+        # a click's id never comes twice; that there is one is what counts
+        said = self._said((*found[:6], *map(_mark, clicks), *found[9:]))
+        texts = said.texts
+        return said._replace(texts=(*texts[:6], clicks[0] or "", clicks[1] or "", clicks[2] or "", texts[9]))
 
-    def _say(self, raw: Raw) -> Said:
+    def _say(self, found: tuple[str | None, ...]) -> Said:
+        raw = Raw(*(each or "" for each in found))
         utm = any(map(str.strip, raw[1:6]))
         given = utm or raw.channel.strip() or any(map(str.strip, raw[6:9])) or self.referrer(raw.referrer)
-        return Said(self.origin(raw), bool(given or raw.campaign_id), utm)
+        return Said(self.origin(raw), bool(given or raw.campaign_id), utm, raw[:10])
 
     def origin(self, raw: Raw) -> Origin:
         """Channel, source, medium and campaign of a lead or a touch."""
@@ -205,9 +220,9 @@ class Origins:
 
     def _channel(self, raw: Raw, source: str, medium: str, referrer: str | None) -> str:
         no_medium = medium in _NO_MEDIUM
-        if raw.gclid or raw.msclkid:
+        if raw.gclid.strip() or raw.msclkid.strip():
             return "cpc"
-        if raw.fbclid and no_medium:
+        if raw.fbclid.strip() and no_medium:
             return "social"
         if not no_medium:
             return self._channels.get(medium, "other")

@@ -65,6 +65,7 @@ class Node:
     def __init__(self, entity: str, state: bytes | None = None) -> None:
         self.entity = entity
         self.grown: set[str] = set()
+        known_to: list[str] = []
         if state is None:
             self.own = Document()
             self.to: set[str] = set()
@@ -74,7 +75,8 @@ class Node:
             self.own = stored.own
             self.to = set(stored.to)
             self._others = stored.others
-        self._known_to = frozenset(self.to)
+            known_to = stored.to
+        self._known_to = known_to
         self._decoded: dict[str, Document] = {}
 
     def encode(self) -> bytes:
@@ -197,7 +199,7 @@ class Node:
     def counted(self) -> dict[str, Document]:
         """The documents whose root is this node."""
         above = parent(self.entity, self.own)
-        if above is not None and root(self.entity, self._look) != self.entity:
+        if above is not None and (self._look(above) is None or root(self.entity, self._look) != self.entity):
             return {}
         found = {} if self.own.empty else {self.entity: self.own}
         lead = self.entity.startswith("lead:")

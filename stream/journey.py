@@ -20,7 +20,7 @@ from stream.stages import BOFU, CUSTOMER, FUNNEL, MOFU
 
 UNASSIGNED = "(unassigned)"
 #: the leads of a group that are known and not deleted, by id, with their values and what these say of their origin
-Members = dict[str, tuple[Document, Fields, Raw]]
+Members = dict[str, tuple[Document, Fields, Said]]
 
 
 class Journey(msgspec.Struct, gc=False):
@@ -57,9 +57,9 @@ def journey(root: str, documents: Mapping[str, Document], rules: Rules) -> Journ
     for entity, document in leads.items():
         values = document.values()
         if document.first is not None and not values.get("deleted"):
-            members[id_of(entity)] = document, values, _raw(values)
+            members[id_of(entity)] = document, values, rules.origins.said(values)
     row_id = _row(id_of(root) if root_kind == "lead" else "", members)
-    touches, said = _touches(recorded, members, row_id, rules)
+    touches, origins = _touches(recorded, members, row_id, rules)
     opportunities = [
         opportunity
         for entity, document in deals.items()
@@ -69,7 +69,7 @@ def journey(root: str, documents: Mapping[str, Document], rules: Rules) -> Journ
     lead = None
     if row_id:
         merged = [] if len(leads) == 1 else sorted(each for entity in leads if (each := id_of(entity)) != row_id)
-        lead = _lead(row_id, merged, members, *said[row_id], opportunities, rules)
+        lead = _lead(row_id, merged, members, origins[row_id], opportunities, rules)
     credit_calls(lead, calls, rules.call_credit_us)
     return Journey(lead, opportunities, calls, touches)
 
@@ -106,39 +106,34 @@ def _raw(values: Fields) -> Raw:
 
 def _touches(
     recorded: Mapping[str, Document], members: Members, row_id: str, rules: Rules
-) -> tuple[list[Touch], dict[str, tuple[Origin, Said]]]:
-    """The touches in order, creation touches among them, and the origin of each member with what it said itself.
+) -> tuple[list[Touch], dict[str, Origin]]:
+    """The touches in order, creation touches among them, and the origin of each member.
 
     A creation touch without any origin carries that of the group's earliest touch that has one.
     """
     say, day = rules.origins.said, rules.calendar.day
-    found: list[tuple[int, int, str, str, Raw, Said]] = []
-    for lead_id, (document, values, raw) in members.items():
-        found.append((created_us(document, values), 0, lead_id, "", raw, say(raw)))
+    found: list[tuple[int, int, str, str, Said]] = []
+    for lead_id, (document, values, said) in members.items():
+        found.append((created_us(document, values), 0, lead_id, "", said))
     for entity, document in recorded.items():
         if document.first is None:
             continue
         values = document.values()
         lead_id, touch_id = touch_ids(entity)
         at: int | None = values.get("at")
-        raw = _raw(values)
-        found.append((at if at is not None else document.first, 1, touch_id, lead_id, raw, say(raw)))
+        found.append((at if at is not None else document.first, 1, touch_id, lead_id, say(values)))
     found.sort()  # by what comes before the values: no two touches have the same ids
-    fallback = next((said.origin for *_, said in found if said.given), DIRECT)
     touches: list[Touch] = []
-    origins: dict[str, tuple[Origin, Said]] = {}
-    for at_us, is_recorded, first_id, second_id, raw, said in found:
-        origin = said.origin
+    origins: dict[str, Origin] = {}
+    for at_us, is_recorded, first_id, second_id, (origin, given, utm, texts) in found:
         if is_recorded:
             touch_id, lead_id = first_id, second_id
         else:
             touch_id, lead_id = "", first_id
-            if not said.given:
-                origin = fallback
-            origins[lead_id] = origin, said
-        touches.append(
-            Touch(touch_id, lead_id, 1 - is_recorded, row_id, at_us, day(at_us), *origin, *raw[:10], int(said.utm))
-        )
+            if not given:
+                origin = next((other.origin for *_, other in found if other.given), DIRECT)
+            origins[lead_id] = origin
+        touches.append(Touch(touch_id, lead_id, 1 - is_recorded, row_id, at_us, day(at_us), *origin, *texts, int(utm)))
     return touches, origins
 
 
@@ -155,7 +150,6 @@ def _lead(
     merged: list[str],
     members: Members,
     origin: Origin,
-    said: Said,
     opportunities: list[Opportunity],
     rules: Rules,
 ) -> Lead:
@@ -179,7 +173,7 @@ def _lead(
     reached = CUSTOMER
     while reached and rises[reached] is None:
         reached -= 1
-    document, values, raw = members[row_id]
+    document, values, said = members[row_id]
     own_stage = (values.get("stage") or [None])[-1]
     created = created_us(document, values)
     return Lead(
@@ -196,7 +190,7 @@ def _lead(
         rises[BOFU],
         rises[CUSTOMER],
         stages,
-        *raw[:10],
+        *said.texts,
         int(said.utm),
         int(said.given),
         values.get("owner_id") or UNASSIGNED,

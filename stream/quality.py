@@ -5,7 +5,6 @@ from typing import Any
 
 from schemas import Event
 from schemas.adapters import GAP
-from stream.channels import Raw
 from stream.fold import Key, changes
 from stream.rules import Rules
 
@@ -62,8 +61,8 @@ class Quality:
         medium = data.get("utm_medium")
         if type(medium) is str and not data.get("channel"):
             source = data.get("utm_source")
-            raw = Raw(utm_source=source if type(source) is str else "", utm_medium=medium)
-            if self._rules.origins.said(raw).origin.channel == "other":
+            said = {"utm_source": source if type(source) is str else None, "utm_medium": medium}
+            if self._rules.origins.said(said).origin.channel == "other":
                 _count(self.mediums, medium)
         if event.type == GAP and data.get("open"):
             self.records_to_fetch += 1

@@ -322,7 +322,7 @@ def _build(settings: Settings, reader: SourceReader, topics: Sequence[str]) -> f
         broker_credentials=faust_credentials(settings),
     )
     channel = transport.install(
-        app, *topics, on_assigned=reader.assigned, on_revoked=reader.revoked, max_inflight=MAX_INFLIGHT
+        app, *topics, on_assigned=reader.assigned, on_revoked=reader.revoked, max_inflight=lambda: MAX_INFLIGHT
     )
 
     @app.agent(channel)

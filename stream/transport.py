@@ -432,7 +432,7 @@ class Consumer(driver.Consumer):
         """Records by partition, of released partitions only, never more than there is room for."""
         self._changed.clear()
         async with self._positions:
-            room = self.delivery.max_inflight - self.inflight
+            room = self.delivery.max_inflight() - self.inflight
             wanted = {tp: ledger for tp, ledger in self._ledgers.items() if not ledger.held}
             if room > 0 and wanted and self.flow_active:
                 self._polled = wanted
@@ -559,7 +559,7 @@ class _Delivery:
 
     on_assigned: OnAssigned | None
     on_revoked: OnRevoked | None
-    max_inflight: int
+    max_inflight: Callable[[], int]
     revoke_drain: float
     revoke_commit: float
     read_committed: bool
@@ -590,7 +590,7 @@ def make_app(
     rebalance_timeout: float = 10,
     commit_interval: float = 1,
     max_poll_records: int = 10_000,
-    max_fetch_bytes: int = 4 << 20,
+    max_fetch_bytes: int = 1 << 20,
     broker_credentials: Any = None,
 ) -> faust.App:
     """A Faust application that consumes as `group` and listens on no port.
@@ -631,7 +631,7 @@ def install(
     *topics: str,
     on_assigned: OnAssigned | None = None,
     on_revoked: OnRevoked | None = None,
-    max_inflight: int = 30_000,
+    max_inflight: Callable[[], int] = lambda: 30_000,
     read_committed: bool = True,
     instance: str | None = None,
     stock: bool = False,
@@ -639,7 +639,7 @@ def install(
     """Put this transport under `app`; gives the channel whose agent gets `Batch` values of all `topics`.
 
     Topics with the same number of partitions are assigned together: partition p of all of them to one
-    member. At most `max_inflight` records are delivered and not acked. `on_revoked` may take 2 s, the last
+    member. At most `max_inflight()` records are delivered and not acked. `on_revoked` may take 2 s, the last
     commit 5 s, and both together no more than 0.7 of the rebalance timeout. `stock=True` falls back to
     Faust's own delivery (one record a batch) and commits, with the same interface. Call it once, before the
     application starts.

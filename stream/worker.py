@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 #: records folded before the event loop gets a turn
 SLICE = 500
+#: records that may be in flight however few nodes there are
+FEWEST_INFLIGHT = 15_000
 #: shards taken over at the same time: while ClickHouse reads or copies for one, another one is taken in
 LOADING = 4
 #: seconds between two looks at a log that has a gap
@@ -126,6 +128,7 @@ class Worker:
         max_future_us: int = 86_400_000_000,
         flush_seconds: float = 0.5,
         flush_records: int = 20_000,
+        max_inflight: int = 60_000,
         max_dirty: int = 50_000,
         ready_lag: int = 100_000,
         purge_seconds: float = 60,
@@ -142,6 +145,7 @@ class Worker:
         self._max_future_us = max_future_us
         self._flush_seconds = flush_seconds
         self._flush_records = flush_records
+        self._max_inflight = max_inflight
         self._max_dirty = max_dirty
         self._ready_lag = ready_lag
         self._purge_seconds = purge_seconds
@@ -425,7 +429,8 @@ class Worker:
         batch.records = ()  # they are folded: what waits for the flush is its offset
         self._batches.append(batch)
         self._metrics.batch(len(records), seconds)
-        if self._records >= self._flush_records:
+        # what is being flushed is still in flight: a third leaves room to read until the next flush is due
+        if self._records >= min(self._flush_records, max(1, self.room() // 3)):
             self._wake.set()
         if not self._held and self._dirty() > self._max_dirty:
             logger.warning("%d nodes wait to be written: reading pauses", self._dirty())
@@ -439,6 +444,15 @@ class Worker:
             raise GapError(batch.tp.topic, batch.tp.partition, expected, begin)
         if expected < batch.follows < batch.first:
             raise RuntimeError(f"{batch.tp}: a batch before offset {batch.follows} was lost; reading it again")
+
+    def room(self) -> int:
+        """How many records may be read and not flushed: a third of the nodes that are kept, within bounds.
+
+        The more a flush holds, the seldomer a node is written, and the more memory is in hand. With few nodes that
+        would be most of the memory; with many it is little beside them, and their events are wide apart.
+        """
+        nodes = sum(len(shard.nodes) for shard in self.shards.values())
+        return min(self._max_inflight, max(FEWEST_INFLIGHT, nodes // 3))
 
     def _dirty(self) -> int:
         return sum(shard.dirty for shard in self.shards.values())

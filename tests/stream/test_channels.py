@@ -6,21 +6,29 @@ from stream.rules import Rules
 
 def test_what_is_said_of_a_click_is_one_answer_whatever_the_click_id() -> None:
     said = Rules().origins.said
-    first, second = (said(Raw(utm_source="google", utm_campaign="spring", gclid=click)) for click in ("g1", "g2"))
-    assert first is second  # else the ids of clicks, which never come twice, would push all other answers out
+    first, second = (
+        said({"utm_source": "google", "utm_campaign": "spring", "gclid": click, "fbclid": None})
+        for click in ("g1", "g2")
+    )
+    # else the ids of clicks, which never come twice, would push all other answers out
+    assert first.origin is second.origin
     assert (first.origin.channel, first.origin.source, first.given, first.utm) == ("cpc", "google", True, True)
-    assert said(Raw(fbclid="f1")).origin.channel == "social"
-    assert said(Raw(msclkid="m1")).origin.channel == "cpc"
+    assert [said.texts for said in (first, second)] == [
+        ("", "google", "", "spring", "", "", click, "", "", "") for click in ("g1", "g2")
+    ]
+    assert said({"fbclid": "f1"}).origin.channel == "social"
+    assert said({"msclkid": "m1"}).origin.channel == "cpc"
 
 
 def test_blank_values_say_nothing_of_where_a_lead_came_from() -> None:
     said = Rules().origins.said
-    assert said(Raw()) == Said(DIRECT, given=False, utm=False)
-    assert said(Raw(utm_term="  ", utm_content="\t", referrer="", channel=" ")) == Said(DIRECT, given=False, utm=False)
-    assert not said(Raw(gclid=" ")).given
-    assert said(Raw(campaign_id="c1")).given
-    assert said(Raw(referrer="news.example")).origin.channel == "referral"
-    assert said(Raw(utm_content="footer")).utm
+    for nothing in ({}, {"utm_source": None, "gclid": None, "owner_id": "7"}, {"campaign_id": ""}):
+        assert said(nothing) == Said(DIRECT, given=False, utm=False, texts=("",) * 10)
+    blank = said({"utm_term": "  ", "utm_content": "\t", "referrer": "", "channel": " ", "gclid": " "})
+    assert blank == Said(DIRECT, given=False, utm=False, texts=(" ", "", "", "", "  ", "\t", " ", "", "", ""))
+    assert said({"campaign_id": "c1"}).given
+    assert said({"referrer": "news.example"}).origin.channel == "referral"
+    assert said({"utm_content": "footer"}).utm
 
 
 @pytest.mark.parametrize(

@@ -305,7 +305,7 @@ def test_the_release_decides_whatever_is_committed(cluster: Cluster):
 def test_records_in_flight_are_bounded(cluster: Cluster):
     async def case() -> None:
         await cluster.prepare(records=100)
-        async with Member(cluster, max_inflight=50, max_poll_records=20) as member:
+        async with Member(cluster, max_inflight=lambda: 50, max_poll_records=20) as member:
             await member.consumer.release(dict.fromkeys(cluster.all, 0))
             acked = 0
             while acked < 800:

@@ -1,16 +1,44 @@
-"""A worker's account of why it is not ready, without Faust around it."""
+"""A worker's account of why it is not ready, and of how much it may read, without Faust around it."""
 
 import asyncio
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from sinks.clickhouse import ClickHouseStore
 from stream.log import TP, Log
 from stream.rules import Rules
-from stream.shard import Topics
+from stream.shard import Shard, Topics
 from stream.transport import Consumer
 from stream.worker import Worker
 from tests.clickhouse import ClickHouseServer, engine
 from tests.kafka.broker import TansuBroker, free_port
+
+
+def _no_consumer() -> Consumer:
+    raise AssertionError("nothing is delivered here")
+
+
+async def _crash(error: BaseException) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("nodes", "most", "expected"),
+    [(0, 60_000, 15_000), (45_000, 60_000, 15_000), (90_000, 60_000, 30_000), (900_000, 60_000, 60_000), (0, 9, 9)],
+)
+def test_the_more_nodes_are_kept_the_more_may_be_in_flight(nodes: int, most: int, expected: int) -> None:
+    """Log and store are not asked, so that there need be none."""
+    unasked: Any = None
+    worker = Worker(
+        Rules(), 2, unasked, unasked, topics=Topics(), delivery=_no_consumer, crash=_crash, max_inflight=most
+    )
+    for number in (0, 1):
+        shard = worker.shards[number] = Shard(number, 2, Rules())
+        for node in range(nodes // 2):
+            shard.nodes.put(f"lead:{node}", b"\x93")
+    assert worker.room() == expected
 
 
 def test_a_failure_that_nobody_waits_for_any_more_is_forgotten(tansu: TansuBroker, tmp_path: Path) -> None:
@@ -18,16 +46,10 @@ def test_a_failure_that_nobody_waits_for_any_more_is_forgotten(tansu: TansuBroke
     with engine(port, tmp_path):
         client = ClickHouseServer("127.0.0.1", port, "sixfold", "password").connect()
 
-    def no_consumer() -> Consumer:
-        raise AssertionError("nothing is delivered here")
-
-    async def crash(error: BaseException) -> None:
-        raise error
-
     async def lose_the_shards_while_loading() -> None:
         async with await Log.open([tansu.address]) as log:
             store = ClickHouseStore(client, "worker")
-            worker = Worker(Rules(), 1, log, store, topics=Topics(), delivery=no_consumer, crash=crash)
+            worker = Worker(Rules(), 1, log, store, topics=Topics(), delivery=_no_consumer, crash=_crash)
             assert set(worker.not_ready()) == {"unassigned"}
             partitions = frozenset({TP("crm.events", 0), TP("crm.documents", 0)})
             await worker.assigned(1, partitions)
