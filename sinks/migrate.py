@@ -1,7 +1,8 @@
-"""Bring a database to this version of Sixfold: numbered table files once, views and view settings every time.
+"""Bring a database to this version of Sixfold: numbered table files once, views and view settings where they differ.
 
 Tables go forward only: a file of ``sinks/sql`` that has been applied is never changed, a change is a new file. Views
-hold no data, so they are simply made again by every run (:mod:`sinks.views`).
+hold no data, so all of them are simply made again (:mod:`sinks.views`) where one is missing, was replaced, or is of
+another edition: of other files, other tables or another server, which may give a column another type.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ from pathlib import Path
 from clickhouse_connect.driver.client import Client
 
 from sinks.cluster import on_cluster
-from sinks.views import MADE_BY, View, load_views
+from sinks.views import MADE_BY, Statement, View, load_views
 
 SQL_FOLDER = Path(__file__).parent / "sql"
 
@@ -101,7 +102,7 @@ def migrate(
     views: Sequence[View] | None = None,
     cluster: str = "",
 ) -> list[str]:
-    """Make the database if it is not there, apply what is new, make all views again; say what was done, a line each.
+    """Make the database if it is not there, apply what is new, make views that differ; say what was done, a line each.
 
     ``client`` may be connected to any database: each statement names its own. Safe to run at any time, twice or by
     several processes at once: every statement can be repeated, and a view is replaced in one step. With a `cluster`
@@ -122,7 +123,7 @@ def migrate(
     return [
         *run.apply(migrations),
         *run.write_settings(view_settings),  # before the views, which are analysed with it
-        *run.make_views(views),
+        *run.make_views(views, migrations),
     ]
 
 
@@ -222,22 +223,40 @@ class _Run:
         )
         return ["wrote view_settings"]
 
-    def make_views(self, views: Sequence[View]) -> list[str]:
-        """Replace every view in the order of their files, then drop those of ours that this version has no more."""
-        names = set()
-        for view in views:
-            for statement in view.statements:
-                self.define(statement.sql)
-                names.add(statement.name)
-        ours = self._rows(
-            "SELECT name FROM system.tables WHERE database = {database:String} AND engine = 'View'"
-            " AND endsWith(comment, {made_by:String}) ORDER BY name",
-            {"database": self._database, "made_by": MADE_BY},
-        )
-        gone = [str(name) for (name,) in ours if name not in names]
-        for name in gone:
+    def make_views(self, views: Sequence[View], migrations: Sequence[Migration]) -> list[str]:
+        """Replace the views in the order of their files, unless all stand; drop ours that this version has no more.
+
+        In a cluster they are always replaced: one server does not tell what stands on the others.
+        """
+        statements = [statement for view in views for statement in view.statements]
+        edition = self._edition(statements, migrations)
+        ours = {
+            str(name): bool(stands)
+            for name, stands in self._rows(
+                "SELECT name, endsWith(comment, {end:String}) FROM system.tables WHERE database = {database:String}"
+                " AND engine = 'View' AND position(comment, {made_by:String}) > 0 ORDER BY name",
+                {"database": self._database, "made_by": MADE_BY, "end": f", {edition})"},
+            )
+        }
+        names = {statement.name for statement in statements}
+        done = []
+        if self._cluster or not all(ours.get(name) for name in names):
+            for statement in statements:
+                self.define(statement.sql(edition))
+            done.append(f"made {len(names)} views")
+        for name in sorted(ours.keys() - names):
             self.define(f"DROP VIEW IF EXISTS `{name}`")
-        return [f"made {len(names)} views", *(f"dropped view {name}" for name in gone)]
+            done.append(f"dropped view {name}")
+        return done
+
+    def _edition(self, statements: Sequence[Statement], migrations: Sequence[Migration]) -> str:
+        """Sixteen hexadecimal digits for all that decides what the views are."""
+        parts = [
+            str(self._client.server_version),
+            *(migration.checksum for migration in migrations),
+            *(statement.sql() for statement in statements),
+        ]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def _check(database: str, applied: dict[int, tuple[str, str]], migrations: Sequence[Migration]) -> None:

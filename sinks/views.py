@@ -26,8 +26,8 @@ VIEWS_FOLDER = Path(__file__).parent / "views"
 
 GRAINS = ("day", "week", "month", "quarter", "year")
 
-MADE_BY = "\n(made by sixfold migrate)"
-"""How the comment of each of our views ends: what tells them from a user's own views in the same database."""
+MADE_BY = "\n(made by sixfold migrate"
+"""In the comment of each of our views, before its edition: what tells them from a user's own in the same database."""
 
 _FILE_NAME = re.compile(r"(?P<number>\d{2})_(?P<name>[a-z][a-z0-9_]*)\.sql")
 _COLUMN = re.compile(r"(?P<name>[a-z][a-z0-9_]*): (?P<meaning>.+)")
@@ -47,10 +47,17 @@ class Column:
 
 @dataclass(frozen=True)
 class Statement:
-    """What makes one view: ``CREATE OR REPLACE VIEW name ...``, bare table names being those of the database."""
+    """What makes one view; bare table names are those of the database. Its comment begins with the title."""
 
     name: str
-    sql: str
+    title: str
+    select: str
+
+    def sql(self, edition: str = "") -> str:
+        """``CREATE OR REPLACE VIEW name ...``; `edition` ends the comment, and tells from which set of views it is."""
+        comment = f"{self.title}{MADE_BY}{f', {edition}' if edition else ''})"
+        escaped = comment.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
+        return f"CREATE OR REPLACE VIEW {self.name} AS\n{self.select}\nCOMMENT '{escaped}'"
 
 
 @dataclass(frozen=True)
@@ -99,10 +106,10 @@ def _parse(path: Path, name: str) -> View:
 
 def _generate(name: str, title: str, body: str, has_periods: bool) -> Iterator[Statement]:
     if not has_periods:
-        yield _create(name, title, body)
+        yield Statement(name, title, body)
         return
     template = Template(body)
-    yield _create(name, title, template.substitute(select_day="day", day="day", last_day="day", by=""))
+    yield Statement(name, title, template.substitute(select_day="day", day="day", last_day="day", by=""))
     for grain in ("by", *GRAINS[1:]):
         literal = "{grain:String}" if grain == "by" else f"'{grain}'"
         text = template.substitute(
@@ -111,12 +118,7 @@ def _generate(name: str, title: str, body: str, has_periods: bool) -> Iterator[S
             last_day=_period_end(literal, "period_start"),
             by="_by(grain = {grain:String})" if grain == "by" else f"_{grain}",
         )
-        yield _create(f"{name}_{grain}", f"{title} By {'grain' if grain == 'by' else grain}.", text)
-
-
-def _create(name: str, title: str, select: str) -> Statement:
-    comment = (title + MADE_BY).replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
-    return Statement(name, f"CREATE OR REPLACE VIEW {name} AS\n{select}\nCOMMENT '{comment}'")
+        yield Statement(f"{name}_{grain}", f"{title} By {'grain' if grain == 'by' else grain}.", text)
 
 
 def period_start(grain: str) -> str:

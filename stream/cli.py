@@ -94,7 +94,10 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
         ),
         "alerts": ("alerts:app", "The rules by which Prometheus raises alerts, and the thresholds in them"),
         "rules": ("rules:app", "The rules under which history was counted: zone, stages, channels, look-back."),
-        "migrate": ("migrate:migrate", "Create or check topics and tables, and make all views anew."),
+        "migrate": (
+            "migrate:migrate",
+            "Create or check topics and tables, and make views that are not as they should be.",
+        ),
         "roles": (
             "roles:roles",
             "Print ClickHouse's roles for admin, writer, readers as SQL, for the database and cluster of the settings.",

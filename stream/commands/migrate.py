@@ -12,7 +12,7 @@ from stream.topics import migrate_topics, topics_of
 
 
 def migrate(*, as_json: AsJson = False) -> int:
-    """Create or check topics and tables, and make all views anew. Can be run at any time, and twice.
+    """Create or check topics and tables, and make all views that are not as they should be. Can be run at any time.
 
     Example: `sixfold migrate`
 
@@ -30,7 +30,7 @@ def migrate(*, as_json: AsJson = False) -> int:
     if as_json:
         write_json(done)
     else:
-        for line in done:
+        for line in done or ["topics, tables and views are as they should be"]:
             stdout().print(Text(line))
     return OK
 

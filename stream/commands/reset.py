@@ -115,7 +115,7 @@ def _drop_tables(settings: Settings) -> list[str]:
     client, cluster = connect(settings), settings.clickhouse_cluster
     views = client.query(
         "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'View'"
-        " AND endsWith(comment, {made_by:String}) ORDER BY name",
+        " AND position(comment, {made_by:String}) > 0 ORDER BY name",
         parameters={"made_by": MADE_BY},
     ).result_rows
     for (name,) in views:

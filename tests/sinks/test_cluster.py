@@ -43,7 +43,7 @@ def definitions() -> list[str]:
 
 
 def test_all_statements_name_the_cluster_and_are_parsed(clickhouse_server):
-    views = [statement.sql for view in load_views() for statement in view.statements]
+    views = [statement.sql() for view in load_views() for statement in view.statements]
     drops = [
         "DROP VIEW IF EXISTS `report_calls`",
         "DROP TABLE IF EXISTS `nodes` SYNC",

@@ -38,7 +38,7 @@ def test_new_files_are_applied_in_order_and_only_once(empty_database, tmp_path):
     more = folder(tmp_path, **files)
     assert "applied 003_second" in migrate(client, database, ViewSettings(), migrations=more, views=[])
     assert columns(client, database, "a") == ["x", "y", "z"]
-    assert migrate(client, database, ViewSettings(), migrations=more, views=[]) == ["made 0 views"]
+    assert migrate(client, database, ViewSettings(), migrations=more, views=[]) == []
 
 
 @pytest.mark.parametrize(
@@ -85,17 +85,38 @@ def test_views_that_are_gone_are_dropped_and_a_users_own_are_kept(empty_database
     leaving = replace(
         settings_view,
         name="report_gone",
-        statements=tuple(
-            replace(s, name="report_gone", sql=s.sql.replace("VIEW base_settings", "VIEW report_gone"))
-            for s in settings_view.statements
-        ),
+        statements=tuple(replace(s, name="report_gone") for s in settings_view.statements),
     )
     migrate(client, database, ViewSettings(), views=[settings_view, leaving])
     client.command(f"CREATE VIEW {database}.report_mine AS SELECT 1 AS one COMMENT 'mine'")
     done = migrate(client, database, ViewSettings(), views=[settings_view])
     assert done == ["made 1 views", "dropped view report_gone"]
+    assert migrate(client, database, ViewSettings(), views=[settings_view]) == []
     views = client.query(f"SELECT name FROM system.tables WHERE database = '{database}' AND engine = 'View'")
     assert {row[0] for row in views.result_rows} == {"base_settings", "report_mine"}
+
+
+@pytest.mark.parametrize("what", ["dropped", "replaced by hand", "of another text", "of other tables", "nothing"])
+def test_views_are_made_again_where_one_is_not_as_it_should_be(empty_database, tmp_path, what):
+    client, database = empty_database
+    files = {"n001_tables": SETTINGS}
+    migrations = folder(tmp_path, **files)
+    views = [view for view in load_views() if view.name in {"base_settings", "base_rates"}]
+    assert f"made {len(views)} views" in migrate(client, database, ViewSettings(), migrations=migrations, views=views)
+    if what == "dropped":
+        client.command(f"DROP VIEW {database}.base_rates")
+    elif what == "replaced by hand":
+        client.command(f"CREATE OR REPLACE VIEW {database}.base_settings AS SELECT 'CHF' AS currency")
+    elif what == "of another text":
+        changed = replace(views[0].statements[0], title="Another title.")
+        views[0] = replace(views[0], statements=(changed,))
+    elif what == "of other tables":
+        migrations = folder(tmp_path, **files, n002_first=FIRST)
+    done = migrate(client, database, ViewSettings(), migrations=migrations, views=views)
+    assert (f"made {len(views)} views" in done) == (what != "nothing")
+    assert client.query(f"SELECT currency FROM {database}.base_settings").result_rows == [("USD",)]
+    assert client.query(f"SELECT count() FROM {database}.base_rates").result_rows
+    assert migrate(client, database, ViewSettings(), migrations=migrations, views=views) == []
 
 
 def test_runs_side_by_side_do_no_harm(clickhouse_server, empty_database):
@@ -111,7 +132,7 @@ def test_runs_side_by_side_do_no_harm(clickhouse_server, empty_database):
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(run, range(4)))
-    assert migrate(client, database, ViewSettings(), views=views) == [f"made {len(views)} views"]
+    assert migrate(client, database, ViewSettings(), views=views) == []
     assert client.query(f"SELECT currency FROM {database}.base_settings").result_rows == [("USD",)]
 
 

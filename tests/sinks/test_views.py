@@ -699,7 +699,7 @@ def test_long_has_every_measure_by_one_dimension_at_a_time(database):
 
 def test_long_has_all_measures_that_add_up():
     views = {view.name: view for view in load_views()}
-    text = views["report_long"].statements[0].sql
+    text = views["report_long"].statements[0].select
     # what cannot be added, told by its kind
     no_sums = ("rate", "ratio", "_share", "avg_", "p50_", "p90_", "average_", "cp", "roas", "roi", "ctr", "_to_")
     no_measures = {"day", "model", "visitor_conversion"}
