@@ -43,7 +43,7 @@ demo: .venv/.installed
 	.venv/bin/sixfold demo $(if $(ONCE),--once)
 
 test: .venv/.installed browser prometheus checkers
-	$(PYTEST) -n 2 --dist loadfile
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: .venv/.installed
 	rm -f .cache/chaos.jsonl && mkdir -p .cache
