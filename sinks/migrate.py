@@ -21,6 +21,7 @@ SQL_FOLDER = Path(__file__).parent / "sql"
 
 _FILE_NAME = re.compile(r"(?P<number>\d{3})_(?P<name>[a-z0-9_]+)\.sql")
 _STATEMENT_END = re.compile(r";[ \t]*(?:\n|$)")
+_CREATES = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 _DATABASE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _MIGRATIONS_TABLE = """CREATE TABLE IF NOT EXISTS migrations (
@@ -86,6 +87,13 @@ def load_migrations(folder: Path = SQL_FOLDER) -> list[Migration]:
     return [found[number] for number in sorted(found)]
 
 
+def tables(migrations: Sequence[Migration] | None = None) -> list[str]:
+    """The tables that migrations make, in their order, after the one that remembers them."""
+    migrations = load_migrations() if migrations is None else migrations
+    statements = (each for migration in migrations for each in migration.statements)
+    return ["migrations", *(found[1] for statement in statements if (found := _CREATES.match(statement)))]
+
+
 def _statements(text: str) -> Iterator[str]:
     code = "\n".join(line for line in text.split("\n") if not line.lstrip().startswith("--"))
     for statement in _STATEMENT_END.split(code):
@@ -109,7 +117,8 @@ def migrate(
     tables are replicated, and made on all its servers.
 
     Raises :class:`MigrationError` (and then has changed nothing) when the database is of a newer version, an
-    applied file was changed or is missing, or the cluster is none of one shard.
+    applied file was changed or is missing, or the cluster is none of one shard; and when a table of an applied file
+    is gone.
     """
     if not _DATABASE_NAME.fullmatch(database):
         raise MigrationError(f"database {database!r}: use letters, digits and underscores only")
@@ -120,21 +129,24 @@ def migrate(
     run = _Run(client, database, cluster)
     client.command(on_cluster(f"CREATE DATABASE IF NOT EXISTS `{database}`", cluster), use_database=False)
     run.define(_MIGRATIONS_TABLE)
+    applied = run.apply(migrations)
+    run.check_tables(migrations)
     return [
-        *run.apply(migrations),
+        *applied,
         *run.write_settings(view_settings),  # before the views, which are analysed with it
         *run.make_views(views, migrations),
     ]
 
 
 def check_migrated(client: Client, database: str, migrations: Sequence[Migration] | None = None) -> None:
-    """Raise :class:`MigrationError` unless the database is of exactly this version; changes nothing."""
+    """Raise :class:`MigrationError` unless the database is of exactly this version, and whole; changes nothing."""
     migrations = load_migrations() if migrations is None else migrations
     found = client.query(
         "SELECT count() FROM system.tables WHERE database = {database:String} AND name = 'migrations'",
         parameters={"database": database},
     )
-    applied = _Run(client, database).applied() if found.result_rows[0][0] else {}
+    run = _Run(client, database)
+    applied = run.applied() if found.result_rows[0][0] else {}
     _check(database, applied, migrations)
     missing = [f"{new.number:03}_{new.name}" for new in migrations if new.number not in applied]
     if missing:
@@ -142,6 +154,7 @@ def check_migrated(client: Client, database: str, migrations: Sequence[Migration
             f"database {database} is older than this version of Sixfold, it lacks {', '.join(missing)}: run `sixfold"
             " migrate` with this version, as a user who may make tables, before its workers start"
         )
+    run.check_tables(migrations)
 
 
 def _check_cluster(client: Client, cluster: str) -> None:
@@ -203,6 +216,19 @@ class _Run:
             )
             done.append(f"applied {migration.number:03}_{migration.name}")
         return done
+
+    def check_tables(self, migrations: Sequence[Migration]) -> None:
+        """Refuse a database of which a table was dropped: an empty one in its place would be wrong in silence."""
+        rows = self._rows(
+            "SELECT name FROM system.tables WHERE database = {database:String}", {"database": self._database}
+        )
+        there = {str(name) for (name,) in rows}
+        missing = [name for name in tables(migrations) if name not in there]
+        if missing:
+            raise MigrationError(
+                f"database {self._database} has lost {', '.join(missing)}: restore it from a backup, or delete the rest"
+                " with `sixfold reset` and send everything again"
+            )
 
     def write_settings(self, wanted: ViewSettings) -> list[str]:
         columns = [column.name for column in fields(wanted)]

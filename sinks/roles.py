@@ -6,10 +6,9 @@
 - ``sixfold_people_reader`` reads personal data, beside the reader: the page, `sixfold lead`.
 """
 
-import re
 from collections.abc import Iterator
 
-from sinks.migrate import load_migrations
+from sinks.migrate import tables
 from sinks.views import load_views
 
 ADMIN, WRITER, READER, PEOPLE_READER = "sixfold_admin", "sixfold_writer", "sixfold_reader", "sixfold_people_reader"
@@ -24,13 +23,6 @@ WRITTEN_BY_MIGRATE = frozenset({"migrations", "view_settings"})
 """Written by `sixfold migrate` alone."""
 _LETTER_COLUMNS = "topic, partition, offset, received_at, reason, message"
 """A dead letter without the record itself."""
-_CREATES = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
-
-
-def tables() -> list[str]:
-    """The tables that the migrations make, in their order."""
-    statements = (statement for migration in load_migrations() for statement in migration.statements)
-    return ["migrations", *(found[1] for statement in statements if (found := _CREATES.match(statement)))]
 
 
 def grants(role: str, database: str, *, cluster: bool = False) -> list[str]:

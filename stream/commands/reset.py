@@ -1,7 +1,6 @@
 """`sixfold reset`."""
 
 import asyncio
-import re
 import shutil
 import sys
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 STACK_DATA = ("clickhouse", "journal", "imports")
 DELETE_SECONDS = 60
-_CREATES = re.compile(r"CREATE TABLE IF NOT EXISTS (\w+)")
 
 
 def reset(*, yes: Annotated[bool, Parameter(negative="")] = False) -> int:
@@ -109,7 +107,7 @@ def _drop_tables(settings: Settings) -> list[str]:
     """Drop our views, which carry our mark, then our tables, which the migrations name."""
     from sinks.client import connect
     from sinks.cluster import on_cluster
-    from sinks.migrate import load_migrations
+    from sinks.migrate import tables
     from sinks.views import MADE_BY
 
     client, cluster = connect(settings), settings.clickhouse_cluster
@@ -120,11 +118,10 @@ def _drop_tables(settings: Settings) -> list[str]:
     ).result_rows
     for (name,) in views:
         client.command(on_cluster(f"DROP VIEW IF EXISTS `{name}`", cluster))
-    statements = [statement for migration in load_migrations() for statement in migration.statements]
-    tables = [found[1] for statement in statements if (found := _CREATES.match(statement))]
-    for name in [*tables, "migrations"]:
+    names = tables()
+    for name in reversed(names):  # the one that remembers the others goes last
         client.command(on_cluster(f"DROP TABLE IF EXISTS `{name}` SYNC", cluster))
-    return [f"dropped {len(views)} views and {len(tables) + 1} tables of {settings.clickhouse.database}"]
+    return [f"dropped {len(views)} views and {len(names)} tables of {settings.clickhouse.database}"]
 
 
 async def _delete_topics(settings: Settings, log: "Log") -> list[str]:

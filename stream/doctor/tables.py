@@ -6,7 +6,8 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from sinks.client import connect, error_code, message_of
-from sinks.roles import WRITTEN_BY_MIGRATE, tables
+from sinks.migrate import tables
+from sinks.roles import WRITTEN_BY_MIGRATE
 from stream.doctor.finding import Finding, fine, problem, warning
 from stream.settings import Settings
 

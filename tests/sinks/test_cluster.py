@@ -14,8 +14,8 @@ import pytest
 
 from sinks.client import connect
 from sinks.cluster import on_cluster
-from sinks.migrate import MigrationError, ViewSettings, load_migrations, migrate
-from sinks.roles import role_statements, tables
+from sinks.migrate import MigrationError, ViewSettings, load_migrations, migrate, tables
+from sinks.roles import role_statements
 from sinks.views import load_views
 from stream.settings import Settings
 

@@ -2,12 +2,13 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from sinks.migrate import MigrationError, ViewSettings, load_migrations, migrate
+from sinks.migrate import MigrationError, ViewSettings, check_migrated, load_migrations, migrate
 from sinks.views import load_views
 
 FIRST = "-- one; two\nCREATE TABLE IF NOT EXISTS a (\n    x UInt8 -- a; b\n) ENGINE = MergeTree ORDER BY x;\n"
@@ -117,6 +118,17 @@ def test_views_are_made_again_where_one_is_not_as_it_should_be(empty_database, t
     assert client.query(f"SELECT currency FROM {database}.base_settings").result_rows == [("USD",)]
     assert client.query(f"SELECT count() FROM {database}.base_rates").result_rows
     assert migrate(client, database, ViewSettings(), migrations=migrations, views=views) == []
+
+
+@pytest.mark.parametrize("look", [check_migrated, partial(migrate, view_settings=ViewSettings())])
+def test_a_table_that_was_dropped_is_missed(empty_database, look):
+    client, database = empty_database
+    migrate(client, database, ViewSettings())
+    check_migrated(client, database)
+    for table in ("nodes", "people"):
+        client.command(f"DROP TABLE {database}.{table}")
+    with pytest.raises(MigrationError, match=r"has lost nodes, people: restore it from a backup, or .*sixfold reset"):
+        look(client, database)
 
 
 def test_runs_side_by_side_do_no_harm(clickhouse_server, empty_database):

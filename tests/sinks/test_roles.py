@@ -13,8 +13,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from sinks.migrate import ViewSettings, check_migrated, migrate
-from sinks.roles import ADMIN, PEOPLE_READER, PERSONAL, READER, WRITER, grants, tables
+from sinks.migrate import ViewSettings, check_migrated, migrate, tables
+from sinks.roles import ADMIN, PEOPLE_READER, PERSONAL, READER, WRITER, grants
 from sinks.views import load_views
 from tests.clickhouse import engine, limit
 from tests.kafka.broker import free_port

@@ -250,6 +250,11 @@ def test_tables_of_another_version_and_none_at_all(site: Deployment) -> None:
     client.command("ALTER TABLE migrations DELETE WHERE number = 999", settings={"mutations_sync": 1})
     assert newer.state == "problem"
     assert "999_later.sql" in newer.found
+    client.command("RENAME TABLE nodes TO elsewhere")
+    lost = look(site.settings)["migrations"]
+    client.command("RENAME TABLE elsewhere TO nodes")
+    assert (lost.state, lost.found) == ("problem", f"database {site.name} has lost nodes")
+    assert lost.action.startswith("restore it from a backup")
     name = f"{site.name}_empty"
     client.command(f"CREATE DATABASE {name}")
     try:
