@@ -12,7 +12,7 @@ from stream.topics import migrate_topics, topics_of
 
 
 def migrate(*, as_json: AsJson = False) -> int:
-    """Create or check topics and tables, and make all views that are not as they should be. Can be run at any time.
+    """Create or check topics and tables, and make views that are not as they should be. Can be run at any time.
 
     Example: `sixfold migrate`
 
