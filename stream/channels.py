@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 NONE = "(none)"
 _NOT_SAID = frozenset({"", "(none)", "(not set)"})
 
+_NO_CLICKS = (None, None, None)
+
 #: medium, without hyphens, spaces and underscores -> channel
 DEFAULT_CHANNELS: Mapping[str, str] = {
     "organic": "organic",
@@ -128,9 +130,6 @@ def clean(text: str | None) -> str:
     return text.strip().lower() if text else ""
 
 
-_NO_CLICKS = (None, None, None)
-
-
 def _mark(click_id: str | None) -> str | None:
     return "1" if click_id and click_id.strip() else click_id
 
@@ -196,7 +195,8 @@ class Origins:
         # a click's id never comes twice; that there is one is what counts
         said = self._said((*found[:6], *map(_mark, clicks), *found[9:]))
         texts = said.texts
-        return said._replace(texts=(*texts[:6], clicks[0] or "", clicks[1] or "", clicks[2] or "", texts[9]))
+        own = (*texts[:6], clicks[0] or "", clicks[1] or "", clicks[2] or "", texts[9])
+        return Said(said.origin, said.given, said.utm, own)
 
     def _say(self, found: tuple[str | None, ...]) -> Said:
         raw = Raw(*(each or "" for each in found))

@@ -65,7 +65,6 @@ class Node:
     def __init__(self, entity: str, state: bytes | None = None) -> None:
         self.entity = entity
         self.grown: set[str] = set()
-        known_to: list[str] = []
         if state is None:
             self.own = Document()
             self.to: set[str] = set()
@@ -75,8 +74,7 @@ class Node:
             self.own = stored.own
             self.to = set(stored.to)
             self._others = stored.others
-            known_to = stored.to
-        self._known_to = known_to
+        self._known_to = frozenset(self.to)
         self._decoded: dict[str, Document] = {}
 
     def encode(self) -> bytes:

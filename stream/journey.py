@@ -123,6 +123,7 @@ def _touches(
         at: int | None = values.get("at")
         found.append((at if at is not None else document.first, 1, touch_id, lead_id, say(values)))
     found.sort()  # by what comes before the values: no two touches have the same ids
+    fallback = next((said.origin for *_, said in found if said.given), DIRECT)
     touches: list[Touch] = []
     origins: dict[str, Origin] = {}
     for at_us, is_recorded, first_id, second_id, (origin, given, utm, texts) in found:
@@ -131,7 +132,7 @@ def _touches(
         else:
             touch_id, lead_id = "", first_id
             if not given:
-                origin = next((other.origin for *_, other in found if other.given), DIRECT)
+                origin = fallback
             origins[lead_id] = origin
         touches.append(Touch(touch_id, lead_id, 1 - is_recorded, row_id, at_us, day(at_us), *origin, *texts, int(utm)))
     return touches, origins
