@@ -27,19 +27,25 @@ _INT64 = 1 << 63
 _NO_COUNTS: dict[int, int] = {}
 
 
-def account(root: str, documents: dict[str, Document], rules: Rules) -> tuple[Journey, Contributions]:
-    """A root's journey with its credits, and what it contributes to each rolling table."""
-    if not documents:
-        return EMPTY, {}
+def journey_of(root: str, documents: dict[str, Document], rules: Rules) -> Journey:
+    """A root's journey with its credits."""
     found = journey(root, documents, rules)
     if found.opportunities:
         found.credits = credits_of(found.lead, found.touches, found.opportunities, rules)
-    contributions: Contributions = {}
-    for table in TABLES:
-        rows = list(table.contribute(found))
-        if rows:
-            contributions[table.name] = rows
-    return found, contributions
+    return found
+
+
+def contributions_of(found: Journey) -> Contributions:
+    """What a journey contributes to each rolling table."""
+    if found is EMPTY:
+        return {}
+    return {table.name: rows for table in TABLES if (rows := list(table.contribute(found)))}
+
+
+def account(root: str, documents: dict[str, Document], rules: Rules) -> tuple[Journey, Contributions]:
+    """A root's journey with its credits, and what it contributes to each rolling table."""
+    found = journey_of(root, documents, rules)
+    return found, contributions_of(found)
 
 
 class Rolling:

@@ -1,7 +1,8 @@
 """A shard: the nodes of one partition number, and the order in which its effects become durable.
 
-A shard folds the records of its two partitions, `take`s what changed as effects, and `flush` makes these durable in
-the one order that loses nothing:
+A shard takes in the records of its two partitions, by the node that each is for, as the bytes they are. When a flush is
+due it folds them, one node after the other; what changed it `take`s as effects, and `flush` makes these durable in the
+one order that loses nothing:
 
     produce and await the acks -> reference rows, erased, people, dead letters -> nodes -> rolling rows
     -> manifest -> ack
@@ -21,14 +22,14 @@ import msgspec
 
 from schemas import AnyReason, Event, Reason, Rejected, decode, entity_key, instant_text
 from stream.flow import Node, kind_of, pieces
-from stream.fold import Change, changes
+from stream.fold import Change, Fields, changes
 from stream.journey import Journey
 from stream.log import Mark, Outgoing, home_partition, mark_of
 from stream.records import Call, Credit, Lead, Opportunity, Spend, Touch
 from stream.reference import reference_row
 from stream.refused import read_refused
 from stream.resting import Dictionaries, Nodes
-from stream.rolling import Contributions, Rolling, account
+from stream.rolling import Contributions, Rolling, account, contributions_of, journey_of
 from stream.rules import Rules
 
 #: one record of the documents topic holds many documents, up to about this size
@@ -38,6 +39,8 @@ JOURNAL_HEADER = "sixfold-journal"
 JOURNAL_PARTITION = -1
 #: of so many nodes all shards together remember what they contributed: one that changed lately is likely to change soon
 REMEMBERED = 200_000
+#: (entity, document): a document that another node sent, as it was sent
+Encoded = tuple[str, bytes]
 _MINUTE_US = 60_000_000
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC, and printed without its offset
 
@@ -165,7 +168,7 @@ class Shard:
     """Everything that belongs to one partition number, in memory. It does no I/O and reads no clock.
 
     `epoch` is the claim under which it writes; `nodes` are at rest as bytes (compressed with `dictionaries`, which
-    shards may share), those in hand since the last `take` as `Node`.
+    shards may share).
     """
 
     def __init__(
@@ -195,10 +198,17 @@ class Shard:
         self.rolling = Rolling()
         self.last_event_us = 0
         self.as_of_ms = 0
+        #: how far the flush goes that has begun, or began last
+        self.reached = dict(self.positions)
         self.moved = False
         self._max_future_us = max_future_us
-        self._in_hand: dict[str, Node] = {}
+        # what was read and not folded, by node: events under the name that their key gives, whether it is right or not
+        self._waiting: dict[str, list[Record | Encoded]] = defaultdict(list)
+        self._folding: deque[tuple[str, list[Record | Encoded]]] = deque()
+        self._latest_ms = 0
+        self._begun = False
         self._outgoing: list[Outgoing] = []
+        self._sends: dict[int, list[tuple[str, str, bytes]]] = {}
         self._rows: dict[str, list[bytes]] = {}
         self._node_rows: list[bytes] = []
         self._tally = Tally()
@@ -211,110 +221,25 @@ class Shard:
 
     @property
     def dirty(self) -> int:
-        """How many nodes are in hand since the last `take`."""
-        return len(self._in_hand)
+        """How many nodes have something to fold."""
+        return len(self._waiting) + len(self._folding)
 
     # -- reading
 
     def read(self, topic: str, records: Sequence[Record]) -> None:
-        """Fold records of one of the shard's two partitions, in their order."""
+        """Take in records of one of the shard's two partitions, in their order, for the next flush that begins."""
         if not records:
             return
         if topic == self.topics.events:
             for record in records:
-                self._event(record)
+                self._waiting[_named(record.key)].append(record)
         else:
             for record in records:
                 self._documents(record)
         last = records[-1]
         self.positions[topic] = Position(last.offset + 1, mark_of(last))
-        self.as_of_ms = max(self.as_of_ms, last.timestamp or 0)
+        self._latest_ms = max(self._latest_ms, last.timestamp or 0)
         self.moved = True
-
-    def _event(self, record: Record) -> None:
-        value = record.value or b""
-        stamp = record.timestamp
-        try:
-            event = decode(value, stamp if stamp is not None and stamp >= 0 else None, self._max_future_us)
-        except Rejected as rejected:
-            if refused := read_refused(value):
-                self._dead_letter(record, refused.reason, refused.message, refused.source)
-            else:
-                self._dead_letter(record, rejected.reason, rejected.message)
-            return
-        elsewhere = False
-        if event.type == "crm.lead.merged":
-            merged = event.data["merged_ids"]
-            event = self._own_part(event, record)
-            elsewhere = bool(merged) and not event.data["merged_ids"]
-        elif not self._at_home(event.home):
-            self._forward(record, event.home, value)
-            self._tally.forwarded[event.type] += 1
-            return
-        time = event.time
-        if elsewhere:
-            self._tally.forwarded[event.type] += 1
-        else:
-            self._tally.folded[event.type].append(time)
-        self.last_event_us = max(self.last_event_us, time)
-        heard = event.source, time // _MINUTE_US
-        if time >= self._heard.get(heard, 0):
-            self._heard[heard] = time
-        for change in changes(event):
-            self._fold(change)
-
-    def _own_part(self, event: Event, record: Record) -> Event:
-        """A merge is one write for each merged lead: the parts that are at home elsewhere go there."""
-        here: list[str] = []
-        elsewhere: dict[str, list[str]] = {}
-        for merged_id in dict.fromkeys(cast("list[str]", event.data["merged_ids"])):
-            home = entity_key("lead", merged_id)
-            if self._at_home(home):
-                here.append(merged_id)
-            else:
-                elsewhere.setdefault(home, []).append(merged_id)
-        for home, merged_ids in elsewhere.items():
-            # from what was read, not from the record: that may hold numbers of any size where nobody reads them
-            part = {
-                "specversion": "1.0",
-                "id": event.id,
-                "source": event.source,
-                "type": event.type,
-                "time": instant_text(event.time),
-                "sequence": event.sequence,
-                "data": {"lead_id": event.data["lead_id"], "merged_ids": merged_ids},
-            }
-            self._forward(record, home, _json(part))
-        event.data["merged_ids"] = here
-        return event
-
-    def _at_home(self, home: str) -> bool:
-        return home in self._in_hand or home in self.nodes or home_partition(home, self.partitions) == self.number
-
-    def _forward(self, record: Record, home: str, value: bytes) -> None:
-        """Producers need not find the right partition: send the event there, with its first timestamp."""
-        partition = home_partition(home, self.partitions)
-        self._outgoing.append(
-            Outgoing(self.topics.events, partition, home.encode(), value, record.timestamp, record.headers)
-        )
-
-    def _fold(self, change: Change) -> None:
-        node = self._take_up(change.home)
-        node.fold(change)
-        if change.personal:
-            time, sequence, source, identifier = change.key
-            at = _timestamp(time)
-            for name, value in change.personal.items():
-                row = {
-                    "entity": change.entity,
-                    "field": name,
-                    "time": at,
-                    "sequence": sequence,
-                    "source": source,
-                    "id": identifier,
-                    "value": value or "",
-                }
-                self._row("people", row)
 
     def _documents(self, record: Record) -> None:
         try:
@@ -325,13 +250,129 @@ class Shard:
             self._dead_letter(record, Reason.INVALID_ENVELOPE, message)
             return
         for to, entity, document in documents:
-            self._take_up(to).receive(entity, document)
+            self._waiting[to].append((entity, document))
 
-    def _take_up(self, entity: str) -> Node:
-        node = self._in_hand.get(entity)
-        if node is None:
-            node = self._in_hand[entity] = Node(entity, self.nodes.get(entity))
+    # -- folding
+
+    def begin(self) -> None:
+        """Begin a flush: it holds what was read so far. What is read from here on is of the next one."""
+        self.flush_number += 1
+        self._folding.extend(self._waiting.items())
+        self._waiting.clear()
+        self.reached = dict(self.positions)
+        self.as_of_ms = max(self.as_of_ms, self._latest_ms)
+        self._begun, self.moved = True, False
+
+    def fold(self, most: int) -> bool:
+        """Fold what waits for at most so many nodes of the flush that has begun; True when there are more.
+
+        Each step is taken for all of them before the next one: a processor's cache holds the code of a step, and a few
+        hundred nodes, but neither all the code nor all the nodes of a flush.
+        """
+        waiting = [self._folding.popleft() for _ in range(min(most, len(self._folding)))]
+        read = [(entity, self._read(entity, each)) for entity, each in waiting]
+        nodes = [node for entity, said in read if (node := self._folded(entity, said)).changed]
+        for node in nodes:
+            for to, entity, document in node.sends():
+                self._sends.setdefault(home_partition(to, self.partitions), []).append((to, entity, document))
+        self._count(nodes)
+        return bool(self._folding)
+
+    def _read(self, entity: str, waiting: Iterable[Record | Encoded]) -> list[Event | Encoded]:
+        """What waits for a node, decoded; what turns out to be for another one, or for none, goes there instead."""
+        home = entity in self.nodes or home_partition(entity, self.partitions) == self.number
+        here = entity if home else ""
+        return [
+            said
+            for each in waiting
+            if (said := each if type(each) is tuple else self._event(cast("Record", each), here))
+        ]
+
+    def _folded(self, entity: str, said: Iterable[Event | Encoded]) -> Node:
+        node = Node(entity, self.nodes.get(entity))
+        for each in said:
+            if type(each) is tuple:
+                node.receive(*each)
+                continue
+            for change in changes(cast("Event", each)):
+                node.fold(change)
+                if change.personal:
+                    self._personal(change, change.personal)
         return node
+
+    def _event(self, record: Record, here: str) -> Event | None:
+        """Read an event for the node `here`; None if it is for another one, to which it goes, or can be for none."""
+        value = record.value or b""
+        stamp = record.timestamp
+        try:
+            event = decode(value, stamp if stamp is not None and stamp >= 0 else None, self._max_future_us)
+        except Rejected as rejected:
+            if refused := read_refused(value):
+                self._dead_letter(record, refused.reason, refused.message, refused.source)
+            else:
+                self._dead_letter(record, rejected.reason, rejected.message)
+            return None
+        if event.type == "crm.lead.merged":
+            mine = self._own_part(event, record, here)
+        else:
+            mine = event.home == here
+            if not mine:
+                self._forward(record, event.home, value)
+        if not mine:
+            self._tally.forwarded[event.type] += 1
+            return None
+        time = event.time
+        self._tally.folded[event.type].append(time)
+        self.last_event_us = max(self.last_event_us, time)
+        heard = event.source, time // _MINUTE_US
+        if time >= self._heard.get(heard, 0):
+            self._heard[heard] = time
+        return event
+
+    def _own_part(self, event: Event, record: Record, here: str) -> bool:
+        """A merge is one write for each merged lead: the parts of other leads go to these. False if all went."""
+        merged_ids = dict.fromkeys(cast("list[str]", event.data["merged_ids"]))
+        stays: list[str] = []
+        for merged_id in merged_ids:
+            home = entity_key("lead", merged_id)
+            if home == here:
+                stays.append(merged_id)
+                continue
+            # from what was read, not from the record: that may hold numbers of any size where nobody reads them
+            part = {
+                "specversion": "1.0",
+                "id": event.id,
+                "source": event.source,
+                "type": event.type,
+                "time": instant_text(event.time),
+                "sequence": event.sequence,
+                "data": {"lead_id": event.data["lead_id"], "merged_ids": [merged_id]},
+            }
+            self._forward(record, home, _json(part))
+        event.data["merged_ids"] = stays
+        return bool(stays) or not merged_ids
+
+    def _forward(self, record: Record, home: str, value: bytes) -> None:
+        """Producers need not find the right partition: send the event there, with its first timestamp."""
+        partition = home_partition(home, self.partitions)
+        self._outgoing.append(
+            Outgoing(self.topics.events, partition, home.encode(), value, record.timestamp, record.headers)
+        )
+
+    def _personal(self, change: Change, personal: Fields) -> None:
+        time, sequence, source, identifier = change.key
+        at = _timestamp(time)
+        for name, value in personal.items():
+            row = {
+                "entity": change.entity,
+                "field": name,
+                "time": at,
+                "sequence": sequence,
+                "source": source,
+                "id": identifier,
+                "value": value or "",
+            }
+            self._row("people", row)
 
     def _dead_letter(self, record: Record, reason: AnyReason, message: str, source: str = "") -> None:
         """`source` is that of a refused payload; of an event its bytes tell it."""
@@ -362,50 +403,55 @@ class Shard:
     # -- writing
 
     def take(self) -> Effects:
-        """What changed since the last take, to be flushed; the shard goes on from there."""
-        self.flush_number += 1
-        version = (self.epoch << 32) + self.flush_number
-        sends: dict[int, list[tuple[str, str, bytes]]] = {}
-        in_hand = deque(self._in_hand.values())
-        self._in_hand.clear()
-        while in_hand:  # each is let go at once: together with their rows they would be most of the memory
-            node = in_hand.popleft()
-            if node.changed:
-                self._take_node(node, version, sends)
+        """What the flush holds that has begun (or begins here), all of it folded."""
+        if not self._begun:
+            self.begin()
+        while self.fold(len(self._folding)):
+            pass
         for (source, minute), last_us in self._heard.items():
             self._row("source_minutes", {"source": source, "minute": minute * 60, "last_us": last_us})
         self._heard.clear()
         effects = Effects(
-            [*self._outgoing, *self._records(sends)],
+            [*self._outgoing, *self._records(self._sends)],
             self._rows,
             {"nodes": self._node_rows},
-            self.rolling.take(self.number, self.epoch, version),
+            self.rolling.take(self.number, self.epoch, self._version),
             [self.manifest()],
             self._tally,
         )
-        self._outgoing, self._rows, self._node_rows, self.moved = [], {}, [], False
-        self._tally = Tally()
+        self._outgoing, self._sends, self._rows, self._node_rows, self._tally = [], {}, {}, [], Tally()
+        self._begun = False
         return effects
 
-    def _take_node(self, node: Node, version: int, sends: dict[int, list[tuple[str, str, bytes]]]) -> None:
-        for to, entity, document in node.sends():
-            sends.setdefault(home_partition(to, self.partitions), []).append((to, entity, document))
-        journey, new = account(node.entity, node.counted(), self.rules)
-        before, after = self._contributed_by(node.entity), _packed(new)
-        if before != after:
-            self.rolling.replace(_unpack_contributions(before) if before else {}, new)
-        self._remember(node.entity, after)
-        state = node.encode()
-        self.nodes.put(node.entity, state, idle=not new)
-        self._node_row(node.entity, version, state, journey)
-        kind = kind_of(node.entity)
-        if reference := reference_row(kind, node.entity, node.own):
-            table, values = reference
-            self._row(table, {"shard": self.number, "version": version, **values})
-        if node.own.erased:
-            covered = [node.entity, *(each for each in node.entities() if kind_of(each) == "opportunity")]
-            for entity in covered:
-                self._row("erased", {"entity": entity})
+    @property
+    def _version(self) -> int:
+        """Of the rows of the flush that has begun."""
+        return (self.epoch << 32) + self.flush_number
+
+    def _count(self, nodes: Sequence[Node]) -> None:
+        """Work out what nodes that changed count now, put them down, and write their rows."""
+        counted = [node.counted() for node in nodes]
+        journeys = [journey_of(node.entity, each, self.rules) for node, each in zip(nodes, counted, strict=True)]
+        contributed = [contributions_of(journey) for journey in journeys]
+        for node, new in zip(nodes, contributed, strict=True):
+            before, after = self._contributed_by(node.entity), _packed(new)
+            if before != after:
+                self.rolling.replace(_unpack_contributions(before) if before else {}, new)
+            self._remember(node.entity, after)
+        states = [node.encode() for node in nodes]
+        for node, state, new in zip(nodes, states, contributed, strict=True):
+            self.nodes.put(node.entity, state, idle=not new)
+        version = self._version
+        for node, state, journey in zip(nodes, states, journeys, strict=True):
+            self._node_row(node.entity, version, state, journey)
+        for node in nodes:
+            if reference := reference_row(kind_of(node.entity), node.entity, node.own):
+                table, values = reference
+                self._row(table, {"shard": self.number, "version": version, **values})
+            if node.own.erased:
+                covered = [node.entity, *(each for each in node.entities() if kind_of(each) == "opportunity")]
+                for entity in covered:
+                    self._row("erased", {"entity": entity})
 
     def _contributed_by(self, entity: str) -> bytes:
         """What a node contributed when it was written last, packed."""
@@ -456,7 +502,8 @@ class Shard:
 
     def manifest(self) -> bytes:
         """The row that says how far this shard is, under its epoch and flush."""
-        events, documents = self.positions[self.topics.events], self.positions[self.topics.documents]
+        reached = self.reached if self._begun else self.positions
+        events, documents = reached[self.topics.events], reached[self.topics.documents]
         row = {
             "shard": self.number,
             "epoch": self.epoch,
@@ -506,6 +553,14 @@ class Shard:
             for to, sent, document in Node(entity, state).announce():
                 sends.setdefault(home_partition(to, self.partitions), []).append((to, sent, document))
         self._outgoing += self._records(sends)
+
+
+def _named(key: bytes | None) -> str:
+    """The node that a record's key names; '' for none."""
+    try:
+        return key.decode() if key else ""
+    except UnicodeDecodeError:
+        return ""
 
 
 def _packed(contributions: Contributions) -> bytes:

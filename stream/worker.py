@@ -1,6 +1,6 @@
 """A worker: the shards that Kafka assigns to it, taken over, read, flushed, and given back.
 
-Folding goes on while a flush is under way; flushes follow one another. What fails outside (Kafka, ClickHouse) is tried
+Reading goes on while a flush is under way; flushes follow one another. What fails outside (Kafka, ClickHouse) is tried
 again for ever with backoff; meanwhile the worker is not ready, and above its bounds it reads nothing, but it stays in
 the group.
 """
@@ -27,17 +27,17 @@ from stream.transport import Batch, Statistics
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
-#: records folded before the event loop gets a turn
-SLICE = 500
+#: nodes folded before the event loop gets a turn
+SLICE = 250
 #: records that may be in flight however few nodes there are
-FEWEST_INFLIGHT = 15_000
+FEWEST_INFLIGHT = 40_000
 #: shards taken over at the same time: while ClickHouse reads or copies for one, another one is taken in
 LOADING = 4
 #: seconds between two looks at a log that has a gap
 GAP_SECONDS = 10.0
 #: seconds between two looks at who claims our shards
 CLAIMS_SECONDS = 2.0
-#: a flush whose computing took longer than this is followed by so many times as long a rest, unless records crowd: a
+#: a flush with a slice that took longer than this is followed by so many times as long a rest, unless records crowd: a
 #: root with 100,000 documents costs seconds each time it is counted
 DEAR_SECONDS, REST = 1.0, 4
 #: seconds after the last takeover before old generations are deleted
@@ -127,9 +127,9 @@ class Worker:
         incarnation: str = "",
         max_future_us: int = 86_400_000_000,
         flush_seconds: float = 0.5,
-        flush_records: int = 20_000,
-        max_inflight: int = 60_000,
-        max_dirty: int = 50_000,
+        flush_records: int = 100_000,
+        max_inflight: int = 200_000,
+        max_dirty: int = 300_000,
         ready_lag: int = 100_000,
         purge_seconds: float = 60,
         metrics: WorkerMetrics | None = None,
@@ -165,7 +165,7 @@ class Worker:
         self._batches: list[Batch] = []
         self._records = 0
         self._held = False
-        self._take_seconds = 0.0
+        self._dear_seconds = 0.0
         self._wake = asyncio.Event()
         self._flushing = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -340,8 +340,8 @@ class Worker:
         return shard
 
     def _note_durable(self, shard: Shard) -> None:
-        """The tables hold what the shard has read so far."""
-        for topic, position in shard.positions.items():
+        """The tables hold what the shard's last flush held, or what it was loaded with."""
+        for topic, position in shard.reached.items():
             self._durable[TP(topic, shard.number)] = position.offset
 
     async def _release(self, shard: Shard, epoch: int | None) -> None:
@@ -409,28 +409,19 @@ class Worker:
     # -- reading
 
     async def read(self, batch: Batch) -> None:
-        """Fold a batch into its shard; it is acknowledged after the flush that holds it."""
+        """Give a batch to its shard; it is acknowledged after the flush that holds it."""
         shard = self.shards.get(batch.tp.partition)
         if batch.stale or shard is None:
             return
         if batch.first > shard.positions[batch.tp.topic].offset:
             await self._check_missing(batch, shard.positions[batch.tp.topic].offset)
-        records = batch.records
-        seconds = 0.0
-        for start in range(0, len(records), SLICE):
-            began = time.perf_counter()
-            part = records[start : start + SLICE]
-            shard.read(batch.tp.topic, part)
-            seconds += time.perf_counter() - began
-            self._records += len(part)
-            await asyncio.sleep(0)
-            if self.shards.get(shard.number) is not shard:
-                return
-        batch.records = ()  # they are folded: what waits for the flush is its offset
+        shard.read(batch.tp.topic, batch.records)
+        self._records += batch.size
+        batch.records = ()  # the shard has them: what waits for the flush is their offset
         self._batches.append(batch)
-        self._metrics.batch(len(records), seconds)
-        # what is being flushed is still in flight: a third leaves room to read until the next flush is due
-        if self._records >= min(self._flush_records, max(1, self.room() // 3)):
+        self._metrics.batch(batch.size)
+        # what is being flushed is still in flight: half leaves room to read what the next flush holds
+        if self._records >= min(self._flush_records, max(1, self.room() // 2)):
             self._wake.set()
         if not self._held and self._dirty() > self._max_dirty:
             logger.warning("%d nodes wait to be written: reading pauses", self._dirty())
@@ -446,13 +437,14 @@ class Worker:
             raise RuntimeError(f"{batch.tp}: a batch before offset {batch.follows} was lost; reading it again")
 
     def room(self) -> int:
-        """How many records may be read and not flushed: a third of the nodes that are kept, within bounds.
+        """How many records may be read and not flushed: two for three nodes that are kept, within bounds.
 
-        The more a flush holds, the seldomer a node is written, and the more memory is in hand. With few nodes that
-        would be most of the memory; with many it is little beside them, and their events are wide apart.
+        The more a flush holds, the seldomer a node is written, and that is what an event costs. The more nodes there
+        are, the wider apart are the events of one: with a share of them, growth makes an event no dearer. What is in
+        flight needs memory as what is kept does, so it is little beside it.
         """
         nodes = sum(len(shard.nodes) for shard in self.shards.values())
-        return min(self._max_inflight, max(FEWEST_INFLIGHT, nodes // 3))
+        return min(self._max_inflight, max(FEWEST_INFLIGHT, nodes * 2 // 3))
 
     def _dirty(self) -> int:
         return sum(shard.dirty for shard in self.shards.values())
@@ -464,9 +456,8 @@ class Worker:
 
     async def _flush_loop(self) -> None:
         while True:
-            rest = REST * self._take_seconds if self._take_seconds > DEAR_SECONDS else 0.0
             try:
-                async with asyncio.timeout(max(self._flush_seconds, rest)):
+                async with asyncio.timeout(max(self._flush_seconds, REST * self._dear_seconds)):
                     await self._wake.wait()
             except TimeoutError:
                 pass
@@ -476,30 +467,43 @@ class Worker:
     async def _flush(self) -> None:
         async with self._flushing:
             batches, self._batches = self._batches, []
-            effects = Effects()
             moved = [shard for shard in self.shards.values() if shard.moved]
             if not moved:  # what these batches held was part of the last flush
                 self._acknowledge(batches)
                 return
             self._records = 0
             began = time.perf_counter()
-            reached: dict[TP, int] = {}
-            self._take_seconds = 0.0
-            for shard in moved:
-                taking = time.perf_counter()
-                effects.add(shard.take())
-                self._take_seconds += time.perf_counter() - taking
-                reached |= {TP(topic, shard.number): at.offset for topic, at in shard.positions.items()}
-                await asyncio.sleep(0)  # thousands of nodes may have been in hand: others have a turn in between
+            for shard in moved:  # with no turn for others in between: the batches are what these flushes hold
+                shard.begin()
+            effects = await self._fold(moved)
             await self._patiently("flush", lambda: self._write(effects))
             for shard in moved:
                 shard.written = shard.flush_number
             self._acknowledge(batches)
-            self._durable.update(reached)
+            for shard in moved:
+                self._note_durable(shard)
             self._count(effects, time.perf_counter() - began)
             if self._held:
                 self._held = False
                 self._delivery().resume(self._all_partitions())
+
+    async def _fold(self, shards: Iterable[Shard]) -> Effects:
+        """Fold what the flush holds, and let others have a turn every few nodes."""
+        effects, folding, self._dear_seconds = Effects(), 0.0, 0.0
+        for shard in shards:
+            more = True
+            while more:
+                began = time.perf_counter()
+                more = shard.fold(SLICE)
+                if not more:
+                    effects.add(shard.take())
+                seconds = time.perf_counter() - began
+                folding += seconds
+                if seconds > DEAR_SECONDS:
+                    self._dear_seconds += seconds
+                await asyncio.sleep(0)
+        self._metrics.fold_seconds.observe(folding)
+        return effects
 
     async def _write(self, effects: Effects) -> None:
         await self._check_store()

@@ -245,6 +245,9 @@ class Simulation:
         found = []
         for number in range(self.shards):
             worker = self.workers.get(number)
+            if worker and worker.moved:
+                found.append(number)
+                continue
             for topic in (TOPICS.events, TOPICS.documents):
                 end = len(self.log.records.get((topic, number), ()))
                 if end > (worker.positions[topic].offset if worker else 0):
@@ -269,12 +272,20 @@ class Simulation:
             zombie = self.workers.pop(number)
             self._read(zombie, number)
             if zombie.moved:
-                self.zombies.append(zombie.take())
+                self.zombies.append(self._take(zombie, number))
             return
         for _ in range(self.rng.randint(1, 3)):
             self._read(worker, number)
         if worker.moved:
-            run(shard.flush(worker.take(), self.log, self.store))
+            run(shard.flush(self._take(worker, number), self.log, self.store))
+
+    def _take(self, worker: shard.Shard, number: int) -> shard.Effects:
+        """Fold in several goes, and read on in between: what is read then is of the next flush."""
+        worker.begin()
+        while self.rng.random() < 0.7 and worker.fold(self.rng.randint(0, 2)):
+            if self.rng.random() < 0.3:
+                self._read(worker, number)
+        return worker.take()
 
     def _read(self, worker: shard.Shard, number: int) -> None:
         for topic in self.rng.sample((TOPICS.events, TOPICS.documents), 2):

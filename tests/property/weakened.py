@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from schemas import Rejected, decode
 from stream import claim, flow, fold, shard
 from stream.flow import Node, parent
 from stream.resting import Nodes
@@ -150,7 +151,27 @@ def a_cycle_counts_at_each_of_its_nodes() -> Any:
 
 def a_foreign_event_is_folded_where_it_was_read() -> Any:
     """Events under a wrong key are not sent home."""
-    return patch.object(shard.Shard, "_at_home", lambda *_: True)
+    event_for = shard.Shard._event
+
+    def weak(self: shard.Shard, record: Any, _: str) -> Any:
+        try:
+            home = decode(record.value, None).home
+        except Rejected:
+            home = ""
+        return event_for(self, record, home)
+
+    return patch.object(shard.Shard, "_event", weak)
+
+
+def a_manifest_goes_as_far_as_was_read() -> Any:
+    """What is read while a flush is folded counts as part of it."""
+    begin = shard.Shard.begin
+
+    def weak(self: shard.Shard) -> None:
+        begin(self)
+        self.reached = self.positions
+
+    return patch.object(shard.Shard, "begin", weak)
 
 
 def old_contributions_are_left() -> Any:
@@ -214,6 +235,7 @@ VARIANTS: tuple[Variant, ...] = (
     every_shard_left_clean,
     a_cycle_counts_at_each_of_its_nodes,
     a_foreign_event_is_folded_where_it_was_read,
+    a_manifest_goes_as_far_as_was_read,
     old_contributions_are_left,
     what_is_remembered_is_of_an_earlier_write,
     what_is_remembered_of_nothing_is_what_was_before,

@@ -37,7 +37,7 @@ def all_of_a_worker() -> bytes:
     partition = ("events", 3)
     state = WorkerState(2, {3: 7}, {partition: 5}, {partition: 9}, 1, 2, 3, 4, 5, 6.5, 7.5, 8, 9, 1_790_000_000.0)
     worker.show(lambda: state)
-    worker.batch(10, 0.01)
+    worker.batch(10)
     worker.batch_ack_seconds.observe(1)
     worker.inserted("nodes", 10, 1000, 0.1)
     worker.produced("documents", 3, 300)

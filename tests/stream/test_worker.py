@@ -26,7 +26,7 @@ async def _crash(error: BaseException) -> None:
 
 @pytest.mark.parametrize(
     ("nodes", "most", "expected"),
-    [(0, 60_000, 15_000), (45_000, 60_000, 15_000), (90_000, 60_000, 30_000), (900_000, 60_000, 60_000), (0, 9, 9)],
+    [(0, 90_000, 30_000), (45_000, 90_000, 30_000), (90_000, 90_000, 60_000), (900_000, 90_000, 90_000), (0, 9, 9)],
 )
 def test_the_more_nodes_are_kept_the_more_may_be_in_flight(nodes: int, most: int, expected: int) -> None:
     """Log and store are not asked, so that there need be none."""

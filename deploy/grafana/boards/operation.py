@@ -177,10 +177,10 @@ _WRITING = [
     ),
     _quantiles("From delivery to acknowledgement", "Of a batch: median, 95 and 99 %.", "sixfold_batch_ack_seconds"),
     series(
-        "Batches: folding, and records in one",
-        "Seconds to fold a batch (95 %), and how many records it has (median).",
+        "Folding a flush, and records of a batch",
+        "Seconds to fold what a flush holds (95 %), and how many records a batch has (median).",
         [
-            _quantile(0.95, "sixfold_batch_seconds", legend="folding, 95 %"),
+            _quantile(0.95, "sixfold_fold_seconds", legend="folding, 95 %"),
             _quantile(0.5, "sixfold_batch_records", legend="records, median"),
         ],
         Format("short", 2),
