@@ -180,7 +180,7 @@ class Batch:
         """Number of the assignment under which it was delivered."""
         self.tp = tp
         self.records = records
-        """`key` and `value` bytes or None, `timestamp` in ms, `offset`, `headers`; empty once folded or acked."""
+        """`key` and `value` bytes or None, `timestamp` in ms, `offset`, `headers`; empty once taken in or acked."""
         self.size = len(records)
         self.first: int = records[0].offset
         self.next_offset: int = records[-1].offset + 1

@@ -31,6 +31,8 @@ T = TypeVar("T")
 SLICE = 250
 #: records that may be in flight however few nodes there are
 FEWEST_INFLIGHT = 40_000
+#: bytes of records that may be read before the next flush begins; it is due at half of them
+MOST_BYTES = 128 << 20
 #: shards taken over at the same time: while ClickHouse reads or copies for one, another one is taken in
 LOADING = 4
 #: seconds between two looks at a log that has a gap
@@ -163,7 +165,7 @@ class Worker:
         self._loading: asyncio.Task[None] | None = None
         self._assignment = 0
         self._batches: list[Batch] = []
-        self._records = 0
+        self._records = self._bytes = 0
         self._held = False
         self._dear_seconds = 0.0
         self._wake = asyncio.Event()
@@ -415,17 +417,22 @@ class Worker:
             return
         if batch.first > shard.positions[batch.tp.topic].offset:
             await self._check_missing(batch, shard.positions[batch.tp.topic].offset)
+            if self.shards.get(shard.number) is not shard:
+                return
         shard.read(batch.tp.topic, batch.records)
         self._records += batch.size
+        self._bytes += sum(len(record.value or b"") for record in batch.records)
         batch.records = ()  # the shard has them: what waits for the flush is their offset
         self._batches.append(batch)
         self._metrics.batch(batch.size)
         # what is being flushed is still in flight: half leaves room to read what the next flush holds
-        if self._records >= min(self._flush_records, max(1, self.room() // 2)):
+        due = min(self._flush_records, max(1, self.room() // 2))
+        if self._records >= due or self._bytes > MOST_BYTES // 2:
             self._wake.set()
-        if not self._held and self._dirty() > self._max_dirty:
-            logger.warning("%d nodes wait to be written: reading pauses", self._dirty())
+        if not self._held and (self._dirty() > self._max_dirty or self._bytes > MOST_BYTES):
+            logger.warning("%d nodes and %d bytes wait to be folded: reading pauses", self._dirty(), self._bytes)
             self._held = True
+            self._wake.set()
             self._delivery().hold(self._all_partitions())
 
     async def _check_missing(self, batch: Batch, expected: int) -> None:
@@ -471,7 +478,7 @@ class Worker:
             if not moved:  # what these batches held was part of the last flush
                 self._acknowledge(batches)
                 return
-            self._records = 0
+            self._records = self._bytes = 0
             began = time.perf_counter()
             for shard in moved:  # with no turn for others in between: the batches are what these flushes hold
                 shard.begin()

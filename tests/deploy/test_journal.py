@@ -190,7 +190,7 @@ def test_what_was_acknowledged_survives_sigkill(tmp_path: Path) -> None:
 class Machine:
     """Two partitions, a worker that flushes when it likes, a broker that may forget everything.
 
-    A record is (name, home). One read in another partition than its home is forwarded there.
+    A record is (name, home). One read in another partition than its home, or under a wrong key, is forwarded there.
     """
 
     PARTITIONS = 2
@@ -208,6 +208,7 @@ class Machine:
         self.generation += 1
         self.logs: list[list[tuple[int, int]]] = [[] for _ in range(self.PARTITIONS)]
         self.read = [0] * self.PARTITIONS
+        self.keyed: set[int] = set()
         self.watches = [Watch() for _ in self.segments]
         for segment in self.segments:
             for record in segment:
@@ -227,9 +228,10 @@ class Machine:
         partition = self.choose.randrange(self.PARTITIONS)
         until = self.choose.randint(self.read[partition], len(self.logs[partition]))
         for name, home in self.logs[partition][self.read[partition] : until]:
-            if home == partition:
+            if home == partition and (name in self.keyed or self.choose.random() < 0.5):
                 self.folded.add(name)
             else:
+                self.keyed.add(name)
                 self.logs[home].append((name, home))
         self.read[partition] = until
         self.manifests[partition] = Reached(str(self.generation), until)

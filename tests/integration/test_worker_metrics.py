@@ -15,7 +15,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from deploy.embedded.company import Record, records
 from schemas import EVENT_TYPES, Reason, decode, homes
-from stream.log import TP, home_partition
+from stream.log import TP
 from stream.reports import TABLES
 from tests.clickhouse import ClickHouseServer, engine
 from tests.integration.deployment import PATIENCE_SECONDS, Deployment, assert_right
@@ -86,14 +86,13 @@ def expected_of(sent: Sequence[Record]) -> tuple[Counter[str], Counter[str]]:
     """How often an event of each type is folded, and how often it is forwarded first."""
     folded: Counter[str] = Counter()
     forwarded: Counter[str] = Counter()
-    for index, record in enumerate(sent):
+    for record in sent:
         event = decode(record.value, None)
-        partition = home_partition(record.key or str(index), PARTITIONS)
-        # a merge is one write a merged lead: each goes to its home by itself, unless it is here
-        there = [home for home in dict.fromkeys(homes(event)) if home_partition(home, PARTITIONS) != partition]
-        here = len(dict.fromkeys(homes(event))) - len(there)
-        folded[event.type] += len(there) + (here > 0)
-        forwarded[event.type] += here == 0
+        # a merge is one write a merged lead: each goes to its home by itself, unless the record has its key
+        there = [home for home in dict.fromkeys(homes(event)) if home != record.key]
+        here = record.key in homes(event)
+        folded[event.type] += len(there) + here
+        forwarded[event.type] += not here
     return folded, forwarded
 
 
@@ -150,7 +149,7 @@ def test_every_event_is_counted_once_by_what_became_of_it(
         assert read["documents",] == produced["documents",] > 0
         assert found[labelled("batch_records_sum")] == read["events",] + read["documents",]
         assert found[labelled("batch_records_count")] == found[labelled("batch_ack_seconds_count")]
-        assert found[labelled("batch_seconds_count")] == found[labelled("batch_records_count")]
+        assert found[labelled("fold_seconds_count")] == found[labelled("flush_seconds_count")]
 
         rows = series(found, "sixfold_written_rows_total")
         assert rows["nodes",] == found[labelled("flush_nodes_sum")]

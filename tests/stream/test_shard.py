@@ -1,4 +1,4 @@
-"""A shard on its own: what it forwards."""
+"""A shard on its own: what it forwards, and what belongs to a flush."""
 
 import json
 
@@ -42,3 +42,48 @@ def test_a_merge_of_no_leads_changes_nothing() -> None:
     assert not effects.rows.keys() - {"source_minutes"}
     assert effects.nodes == {"nodes": []}
     assert shard.positions[TOPICS.events].offset == 1
+
+
+def test_an_event_under_a_wrong_key_goes_once_more_under_the_right_one() -> None:
+    """Also where its home is the shard that reads it, and with the time at which it was recorded first."""
+    shard = Shard(0, 1, Rules(), topics=TOPICS)
+    value = event("crm.lead.created", "2026-03-01", lead_id="7")
+    record = Record(TOPICS.events, 0, 0, 1_780_000_000_000, b"7", value)
+    shard.read(TOPICS.events, [record])
+    effects = shard.take()
+    assert effects.nodes == {"nodes": []}
+    (sent,) = effects.outgoing
+    assert (sent.topic, sent.partition, sent.key, sent.value) == (TOPICS.events, 0, b"lead:7", value)
+    assert sent.timestamp_ms == record.timestamp
+    assert effects.tally.forwarded == {"crm.lead.created": 1}
+    shard.read(TOPICS.events, [Record(TOPICS.events, 0, 1, sent.timestamp_ms or 0, sent.key, value)])
+    effects = shard.take()
+    assert [json.loads(row)["entity"] for row in effects.nodes["nodes"]] == ["lead:7"]
+    assert not effects.outgoing
+
+
+def test_what_is_read_while_a_flush_is_folded_is_of_the_next_one() -> None:
+    shard = Shard(0, 1, Rules(), topics=TOPICS)
+
+    def read(offset: int) -> None:
+        value = event("crm.lead.created", "2026-03-01", lead_id=str(offset))
+        key = f"lead:{offset}".encode()
+        shard.read(TOPICS.events, [Record(TOPICS.events, 0, offset, 1_780_000_000_000 + offset, key, value)])
+
+    def taken() -> tuple[list[str], int, int]:
+        effects = shard.take()
+        (manifest,) = map(json.loads, effects.manifests)
+        written = [json.loads(row)["entity"] for row in effects.nodes["nodes"]]
+        return written, manifest["events_position"], manifest["as_of_ms"] - 1_780_000_000_000
+
+    for offset in range(3):
+        read(offset)
+    assert (shard.dirty, shard.moved) == (3, True)
+    shard.begin()
+    assert shard.fold(2)
+    read(3)
+    assert (shard.dirty, shard.moved) == (2, True)
+    assert taken() == (["lead:0", "lead:1", "lead:2"], 3, 2)
+    assert (shard.dirty, shard.moved) == (1, True)
+    assert taken() == (["lead:3"], 4, 3)
+    assert (shard.dirty, shard.moved) == (0, False)

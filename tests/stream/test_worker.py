@@ -10,10 +10,11 @@ from sinks.clickhouse import ClickHouseStore
 from stream.log import TP, Log
 from stream.rules import Rules
 from stream.shard import Shard, Topics
-from stream.transport import Consumer
-from stream.worker import Worker
+from stream.transport import Batch, Consumer, Ledger, Statistics
+from stream.worker import MOST_BYTES, Worker
 from tests.clickhouse import ClickHouseServer, engine
 from tests.kafka.broker import TansuBroker, free_port
+from tests.property.simulation import Record
 
 
 def _no_consumer() -> Consumer:
@@ -26,7 +27,7 @@ async def _crash(error: BaseException) -> None:
 
 @pytest.mark.parametrize(
     ("nodes", "most", "expected"),
-    [(0, 90_000, 30_000), (45_000, 90_000, 30_000), (90_000, 90_000, 60_000), (900_000, 90_000, 90_000), (0, 9, 9)],
+    [(0, 90_000, 40_000), (45_000, 90_000, 40_000), (90_000, 90_000, 60_000), (900_000, 90_000, 90_000), (0, 9, 9)],
 )
 def test_the_more_nodes_are_kept_the_more_may_be_in_flight(nodes: int, most: int, expected: int) -> None:
     """Log and store are not asked, so that there need be none."""
@@ -39,6 +40,39 @@ def test_the_more_nodes_are_kept_the_more_may_be_in_flight(nodes: int, most: int
         for node in range(nodes // 2):
             shard.nodes.put(f"lead:{node}", b"\x93")
     assert worker.room() == expected
+
+
+def test_reading_pauses_above_so_many_nodes_or_bytes() -> None:
+    """However few records these are; log and store are not asked before the flush."""
+
+    class Delivery:
+        held: frozenset[TP] = frozenset()
+
+        def hold(self, partitions: Any) -> None:
+            self.held = frozenset(partitions)
+
+    tp = TP("crm.events", 0)
+
+    def held_after(values: list[bytes], max_dirty: int) -> bool:
+        unasked: Any = None
+        delivery: Any = Delivery()
+        worker = Worker(
+            Rules(), 1, unasked, unasked, topics=Topics(), delivery=lambda: delivery, crash=_crash, max_dirty=max_dirty
+        )
+        worker.shards[0] = Shard(0, 1, Rules())
+        records: Any = [
+            Record(tp.topic, 0, offset, 0, f"lead:{offset}".encode(), value) for offset, value in enumerate(values)
+        ]
+        asyncio.run(worker.read(Batch(Ledger(0, Statistics(), lambda: None), 1, tp, records)))
+        assert delivery.held in (frozenset(), {tp, TP("crm.documents", 0)})
+        return bool(delivery.held)
+
+    mebibyte = b" " * (1 << 20)
+    most = MOST_BYTES >> 20
+    assert not held_after([mebibyte] * most, most)
+    assert held_after([mebibyte] * (most + 1), most + 1)
+    assert not held_after([b"{}"] * 9, 9)
+    assert held_after([b"{}"] * 10, 9)
 
 
 def test_a_failure_that_nobody_waits_for_any_more_is_forgotten(tansu: TansuBroker, tmp_path: Path) -> None:
