@@ -74,7 +74,7 @@ GAP = Metric(
     ("topic", "partition"),
 )
 NODES = Metric("sixfold_nodes", "gauge", "nodes in memory")
-DIRTY_NODES = Metric("sixfold_dirty_nodes", "gauge", "nodes changed and not yet written")
+DIRTY_NODES = Metric("sixfold_dirty_nodes", "gauge", "nodes with something to fold")
 ROLLING_ROWS = Metric("sixfold_rolling_rows", "gauge", "rolling rows in memory")
 DIRTY_ROLLING_ROWS = Metric("sixfold_dirty_rolling_rows", "gauge", "rolling rows changed and not yet written")
 INFLIGHT = Metric("sixfold_inflight_records", "gauge", "records delivered and not acknowledged")

@@ -220,10 +220,10 @@ _STATE = [
     ),
     series(
         "Nodes",
-        "Nodes in memory, and those changed and not yet written.",
+        "Nodes in memory, and those with something to fold.",
         [
             PromQl(_of("sixfold_nodes"), "{{instance}}"),
-            PromQl(_of("sixfold_dirty_nodes"), "{{instance}}, not yet written"),
+            PromQl(_of("sixfold_dirty_nodes"), "{{instance}}, to be folded"),
         ],
         _NUMBER,
     ),
