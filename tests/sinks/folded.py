@@ -38,17 +38,18 @@ class Folder:
         self.sent: list[Outgoing] = []
 
     def fold(self, values: Sequence[bytes]) -> None:
-        waiting = [(self.shard.topics.events, value) for value in values]
+        events, documents = self.shard.topics.events, self.shard.topics.documents
+        waiting: list[tuple[str, bytes | None, bytes]] = [(events, None, value) for value in values]
         while waiting:
-            for topic in (self.shard.topics.events, self.shard.topics.documents):
-                self.shard.read(topic, [self._record(name, value) for name, value in waiting if name == topic])
+            for topic in (events, documents):
+                self.shard.read(topic, [self._record(*each) for each in waiting if each[0] == topic])
             self.sent = []
             asyncio.run(flush(self.shard.take(), self, self.store))
-            waiting = [(r.topic, r.value or b"") for r in self.sent if r.topic != self.shard.topics.dead_letters]
+            waiting = [(r.topic, r.key, r.value or b"") for r in self.sent if r.topic in (events, documents)]
 
-    def _record(self, topic: str, value: bytes) -> _Record:
+    def _record(self, topic: str, key: bytes | None, value: bytes) -> _Record:
         offset = self.offsets[topic] = self.offsets.get(topic, -1) + 1
-        return _Record(topic, 0, offset, round(time.time() * 1000), None, value)
+        return _Record(topic, 0, offset, round(time.time() * 1000), key, value)
 
     async def produce(self, records: Sequence[Outgoing]) -> None:
         self.sent += records
