@@ -28,7 +28,7 @@ def _key(value: bytes | None) -> bytes | None:
 def folded(*values: bytes | None) -> Any:
     """The effects of a shard that has read these values, each under its key."""
     shard = Shard(0, 1, Rules(), topics=TOPICS)
-    records: list[Any] = [Record(TOPICS.events, 0, at, AT_MS, _key(value), value) for at, value in enumerate(values)]  # type: ignore[arg-type]  # a tombstone has no value
+    records: list[Any] = [Record(TOPICS.events, 0, at, AT_MS, _key(value), value) for at, value in enumerate(values)]
     shard.read(TOPICS.events, records)
     return shard.take()
 
