@@ -446,9 +446,9 @@ class Worker:
     def room(self) -> int:
         """How many records may be read and not flushed: two for three nodes that are kept, within bounds.
 
-        The more a flush holds, the seldomer a node is written, and that is what an event costs. The more nodes there
-        are, the wider apart are the events of one: with a share of them, growth makes an event no dearer. What is in
-        flight needs memory as what is kept does, so it is little beside it.
+        The more a flush holds, the seldomer a node is written, and that is most of what an event costs. The more nodes
+        there are, the wider apart are the events of one: so flushes grow with them, and what is in flight never needs
+        much of the memory beside what is kept.
         """
         nodes = sum(len(shard.nodes) for shard in self.shards.values())
         return min(self._max_inflight, max(FEWEST_INFLIGHT, nodes * 2 // 3))
@@ -476,6 +476,7 @@ class Worker:
             batches, self._batches = self._batches, []
             moved = [shard for shard in self.shards.values() if shard.moved]
             if not moved:  # what these batches held was part of the last flush
+                self._dear_seconds = 0.0  # its rest is over
                 self._acknowledge(batches)
                 return
             self._records = self._bytes = 0

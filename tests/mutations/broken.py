@@ -89,8 +89,8 @@ MUTATIONS = (
         ONE_NODE,
         "an event under a wrong key is folded where it was read",
         "stream/shard.py",
-        "home_partition(home, self.partitions) == self.number",
-        "home_partition(home, self.partitions) >= 0",
+        "mine = event.home == here",
+        "mine = True",
         SIMULATION,
     ),
     Mutation(
@@ -157,6 +157,14 @@ MUTATIONS = (
         "stream/claim.py",
         "            manifest.events_position, Mark(",
         "            manifest.events_position + 1, Mark(",
+        SIMULATION,
+    ),
+    Mutation(
+        RESUME,
+        "what is read while a flush is folded counts as part of it",
+        "stream/shard.py",
+        "        self.reached = dict(self.positions)\n        self.as_of_ms",
+        "        self.reached = self.positions\n        self.as_of_ms",
         SIMULATION,
     ),
     Mutation(
