@@ -120,6 +120,7 @@ async def take_over(
     incarnation: str = "",
     max_future_us: int = 86_400_000_000,
     dictionaries: Dictionaries | None = None,
+    process: str = "",
 ) -> Shard:
     """Claim and load a shard, and write its first manifest. Its `positions` say where to read on.
 
@@ -140,6 +141,7 @@ async def take_over(
         max_future_us=max_future_us,
         incarnation=incarnation,
         dictionaries=dictionaries,
+        process=process,
     )
     lost_documents = await _find_positions(shard, newest, log)
     if newest is not None:

@@ -1,8 +1,8 @@
 """A shard: the nodes of one partition number, and the order in which its effects become durable.
 
 A shard takes in the records of its two partitions, by the node that each is for, as the bytes they are. When a flush is
-due it `fold`s them, each node once; what changed it `take`s as effects, and `flush` makes these durable in the one
-order that loses nothing:
+due, `fold_together` folds them, each node once; what changed a shard `take`s as effects, and `flush` makes these durable
+in the one order that loses nothing:
 
     produce and await the acks -> reference rows, erased, people, dead letters -> nodes -> rolling rows
     -> manifest -> ack
@@ -10,10 +10,15 @@ order that loses nothing:
 What follows from a node's growth goes before the node: after a crash in between the re-read changes nothing, so
 nothing would be sent or written any more. The manifest
 is what a later owner resumes from; Kafka's committed offsets only serve lag tools.
+
+Documents always go through Kafka. Where the shard that they are for is part of the same flush, it is also handed them
+at once: a lead is then written once for its own events and for those of its calls and opportunities, and they show
+without a second way through Kafka. The records that bring the same documents later carry a token, by which the shard
+knows them; one that was not handed them, or was loaded anew since, knows no such token and takes them in.
 """
 
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol, cast
@@ -37,16 +42,25 @@ DOCUMENTS_BYTES = 1 << 20
 #: the position of a record in the embedded stack's journal: the identity of its dead letter
 JOURNAL_HEADER = "sixfold-journal"
 JOURNAL_PARTITION = -1
+#: on a record of documents: names the flush of the shard that sent them
+FLUSH_HEADER = "sixfold-flush"
+#: of so many flushes a shard knows that it was handed their documents; it takes in again what it knows no more
+TOKENS = 4_096
+#: nodes are folded in the order in which documents go from one to another, but for those between leads
+RANKS = range(3)
+_RANK_OF: Mapping[str, int] = {"call": 0, "opportunity": 1}
 #: of so many nodes all shards together remember what they contributed: one that changed lately is likely to change soon
 REMEMBERED = 200_000
 #: (entity, document): a document that another node sent, as it was sent
 Encoded = tuple[str, bytes]
+#: (to, entity, document)
+Sent = tuple[str, str, bytes]
 _MINUTE_US = 60_000_000
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC, and printed without its offset
 
 _json = msgspec.json.Encoder().encode
 _pack = msgspec.msgpack.Encoder().encode
-_unpack = msgspec.msgpack.Decoder(list[tuple[str, str, bytes]]).decode
+_unpack = msgspec.msgpack.Decoder(list[Sent]).decode
 _unpack_contributions: Callable[[bytes], Contributions] = msgspec.msgpack.Decoder(Contributions).decode
 
 
@@ -168,7 +182,7 @@ class Shard:
     """Everything that belongs to one partition number, in memory. It does no I/O and reads no clock.
 
     `epoch` is the claim under which it writes; `nodes` are at rest as bytes (compressed with `dictionaries`, which
-    shards may share).
+    shards may share). `process` is a name that no other process ever has.
     """
 
     def __init__(
@@ -182,6 +196,7 @@ class Shard:
         max_future_us: int = 86_400_000_000,
         incarnation: str = "",
         dictionaries: Dictionaries | None = None,
+        process: str = "",
     ) -> None:
         self.number = number
         self.partitions = partitions
@@ -200,15 +215,22 @@ class Shard:
         self.as_of_ms = 0
         #: how far the flush goes that has begun, or began last
         self.reached = dict(self.positions)
+        #: whether anything was read for the next flush, and whether the one that has begun has something to write
         self.moved = False
+        self.stirred = False
         self._max_future_us = max_future_us
         # what was read and not folded, by node: events under the name that their key gives, whether it is right or not
         self._waiting: dict[str, list[Record | Encoded]] = defaultdict(list)
-        self._folding: deque[tuple[str, list[Record | Encoded]]] = deque()
+        self._folding: tuple[dict[str, list[Record | Encoded]], ...] = tuple(defaultdict(list) for _ in RANKS)
         self._latest_ms = 0
         self._begun = False
+        self._process = process
+        self._tokens: dict[bytes, None] = {}
         self._outgoing: list[Outgoing] = []
-        self._sends: dict[int, list[tuple[str, str, bytes]]] = {}
+        # documents by the partition they go to: those that may be handed over, those that were, and the others
+        self._fresh: dict[int, list[Sent]] = {}
+        self._handed: dict[int, list[Sent]] = {}
+        self._sends: dict[int, list[Sent]] = {}
         self._rows: dict[str, list[bytes]] = {}
         self._node_rows: list[bytes] = []
         self._tally = Tally()
@@ -222,7 +244,7 @@ class Shard:
     @property
     def dirty(self) -> int:
         """How many nodes have something to fold."""
-        return len(self._waiting) + len(self._folding)
+        return len(self._waiting) + sum(map(len, self._folding))
 
     # -- reading
 
@@ -242,6 +264,8 @@ class Shard:
         self.moved = True
 
     def _documents(self, record: Record) -> None:
+        if any(name == FLUSH_HEADER and token in self._tokens for name, token in record.headers or ()):
+            return
         try:
             documents = _unpack(record.value or b"")
         except msgspec.DecodeError as error:
@@ -256,27 +280,60 @@ class Shard:
 
     def begin(self) -> None:
         """Begin a flush: it holds what was read so far. What is read from here on is of the next one."""
-        self.flush_number += 1
-        self._folding.extend(self._waiting.items())
+        if not self._begun:
+            self.flush_number += 1
+            self._begun = True
+        for entity, waiting in self._waiting.items():
+            self._folding[_rank(entity)][entity] += waiting
         self._waiting.clear()
         self.reached = dict(self.positions)
         self.as_of_ms = max(self.as_of_ms, self._latest_ms)
-        self._begun, self.moved = True, False
+        self.stirred, self.moved = self.stirred or self.moved, False
 
-    def fold(self, most: int) -> bool:
-        """Fold what waits for at most so many nodes of the flush that has begun; True when there are more.
+    def fold(self, rank: int, most: int) -> bool:
+        """Fold what waits for at most so many nodes of a rank in the flush that has begun; True when there are more.
 
         Each step is taken for all of them before the next one. With 250 nodes that was a seventh less CPU than all
         steps for one node after the other; supposedly the processor's caches hold the code of one step only.
         """
-        waiting = [self._folding.popleft() for _ in range(min(most, len(self._folding)))]
+        folding = self._folding[rank]
+        waiting = [folding.popitem() for _ in range(min(most, len(folding)))]
         read = [(entity, self._read(entity, each)) for entity, each in waiting]
         nodes = [node for entity, said in read if (node := self._folded(entity, said)).changed]
         for node in nodes:
-            for to, entity, document in node.sends():
-                self._sends.setdefault(home_partition(to, self.partitions), []).append((to, entity, document))
+            for sent in node.sends():
+                to = sent[0]
+                sends = self._fresh if _rank(to) > rank else self._sends
+                sends.setdefault(home_partition(to, self.partitions), []).append(sent)
         self._count(nodes)
-        return bool(self._folding)
+        return bool(folding)
+
+    def hand_over(self, shards: Mapping[int, "Shard"]) -> None:
+        """Hand the documents that are for nodes of a rank to come to those of these shards that have them."""
+        for partition, documents in self._fresh.items():
+            if shard := shards.get(partition):
+                shard.hear(documents, self._token)
+                self._handed.setdefault(partition, []).extend(documents)
+            else:
+                self._sends.setdefault(partition, []).extend(documents)
+        self._fresh.clear()
+
+    def hear(self, documents: Iterable[Sent], token: bytes) -> None:
+        """Take in documents of another shard's flush `token`, for the flush that has begun, before Kafka brings them.
+
+        They must be produced before anything of this flush is written, as all that goes out.
+        """
+        for to, entity, document in documents:
+            self._folding[_rank(to)][to].append((entity, document))
+        self._tokens[token] = None
+        if len(self._tokens) > TOKENS:
+            del self._tokens[next(iter(self._tokens))]
+        self.stirred = True
+
+    @property
+    def _token(self) -> bytes:
+        """Names the flush that has begun, and no other of any process."""
+        return f"{self._process}/{self.number}/{self.epoch}/{self.flush_number}".encode()
 
     def _read(self, entity: str, waiting: Iterable[Record | Encoded]) -> list[Event | Encoded]:
         """What waits for a node, decoded; what turns out to be for another one, or for none, goes there instead."""
@@ -406,21 +463,23 @@ class Shard:
         """What the flush holds that has begun (or begins here), all of it folded."""
         if not self._begun:
             self.begin()
-        while self.fold(len(self._folding)):
-            pass
+        for rank in RANKS:
+            self.fold(rank, len(self._folding[rank]))
+        self.hand_over({})
         for (source, minute), last_us in self._heard.items():
             self._row("source_minutes", {"source": source, "minute": minute * 60, "last_us": last_us})
         self._heard.clear()
         effects = Effects(
-            [*self._outgoing, *self._records(self._sends)],
+            [*self._outgoing, *self._records(self._sends), *self._records(self._handed, self._token)],
             self._rows,
             {"nodes": self._node_rows},
             self.rolling.take(self.number, self.epoch, self._version),
             [self.manifest()],
             self._tally,
         )
-        self._outgoing, self._sends, self._rows, self._node_rows, self._tally = [], {}, {}, [], Tally()
-        self._begun = False
+        self._outgoing, self._sends, self._handed = [], {}, {}
+        self._rows, self._node_rows, self._tally = {}, [], Tally()
+        self._begun = self.stirred = False
         return effects
 
     @property
@@ -487,18 +546,19 @@ class Shard:
         )
         self._node_rows.append(_json(row))
 
-    def _records(self, sends: Mapping[int, Sequence[tuple[str, str, bytes]]]) -> Iterable[Outgoing]:
+    def _records(self, sends: Mapping[int, Sequence[Sent]], token: bytes | None = None) -> Iterator[Outgoing]:
+        headers = [(FLUSH_HEADER, token)] if token else []
         for partition, documents in sends.items():
             size = 0
-            chunk: list[tuple[str, str, bytes]] = []
+            chunk: list[Sent] = []
             for to, entity, document in documents:
                 for piece in pieces(document, DOCUMENTS_BYTES):
                     if chunk and size + len(piece) > DOCUMENTS_BYTES:
-                        yield Outgoing(self.topics.documents, partition, None, _pack(chunk))
+                        yield Outgoing(self.topics.documents, partition, None, _pack(chunk), headers=headers)
                         size, chunk = 0, []
                     chunk.append((to, entity, piece))
                     size += len(piece) + len(to) + len(entity)
-            yield Outgoing(self.topics.documents, partition, None, _pack(chunk))
+            yield Outgoing(self.topics.documents, partition, None, _pack(chunk), headers=headers)
 
     def manifest(self) -> bytes:
         """The row that says how far this shard is, under its epoch and flush."""
@@ -548,11 +608,26 @@ class Shard:
 
     def announce(self) -> None:
         """Have every node send all it holds once more: the documents topic was lost."""
-        sends: dict[int, list[tuple[str, str, bytes]]] = {}
+        sends: dict[int, list[Sent]] = {}
         for entity, state in self.nodes.items():
-            for to, sent, document in Node(entity, state).announce():
-                sends.setdefault(home_partition(to, self.partitions), []).append((to, sent, document))
+            for sent in Node(entity, state).announce():
+                sends.setdefault(home_partition(sent[0], self.partitions), []).append(sent)
         self._outgoing += self._records(sends)
+
+
+def fold_together(shards: Mapping[int, Shard], most: int) -> Iterator[None]:
+    """Fold the flush that has begun in all of these shards, at most so many nodes between two turns for others."""
+    for rank in RANKS:
+        for shard in shards.values():
+            while shard.fold(rank, most):
+                yield
+            shard.hand_over(shards)
+            yield
+
+
+def _rank(entity: str) -> int:
+    """The rank of a node; names that a wrong key gives may be any."""
+    return _RANK_OF.get(entity.partition(":")[0], 2)
 
 
 def _named(key: bytes | None) -> str:

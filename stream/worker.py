@@ -8,9 +8,11 @@ the group.
 import asyncio
 import gc
 import logging
+import secrets
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import NamedTuple, Protocol, TypeVar
 
 from aiokafka.errors import KafkaError
@@ -21,7 +23,7 @@ from stream.claim import GapError, Log, Store, take_over
 from stream.log import TP
 from stream.resting import Dictionaries
 from stream.rules import Rules
-from stream.shard import Effects, Shard, Topics, flush
+from stream.shard import Effects, Shard, Topics, flush, fold_together
 from stream.transport import Batch, Statistics
 
 logger = logging.getLogger(__name__)
@@ -154,6 +156,7 @@ class Worker:
         self._metrics = metrics or WorkerMetrics()
         self._metrics.show(self.state)
         self._dictionaries = Dictionaries()
+        self._process = secrets.token_hex(8)
         self.shards: dict[int, Shard] = {}
         self.assigned_shards: set[int] = set()
         self.failing: dict[str, Failure] = {}
@@ -328,6 +331,7 @@ class Worker:
                     incarnation=self._incarnation,
                     max_future_us=self._max_future_us,
                     dictionaries=self._dictionaries,
+                    process=self._process,
                 ),
                 f" of shard {number}",
             )
@@ -474,44 +478,51 @@ class Worker:
     async def _flush(self) -> None:
         async with self._flushing:
             batches, self._batches = self._batches, []
-            moved = [shard for shard in self.shards.values() if shard.moved]
-            if not moved:  # what these batches held was part of the last flush
+            shards = dict(self.shards)
+            if not any(shard.moved for shard in shards.values()):  # what these batches held was part of the last flush
                 self._dear_seconds = 0.0  # its rest is over
                 self._acknowledge(batches)
                 return
             self._records = self._bytes = 0
             began = time.perf_counter()
-            for shard in moved:  # with no turn for others in between: the batches are what these flushes hold
+            for shard in shards.values():  # with no turn for others in between: the batches are what these flushes hold
                 shard.begin()
-            effects = await self._fold(moved)
+            stirred, effects = await self._fold(shards)
             await self._patiently("flush", lambda: self._write(effects))
-            for shard in moved:
+            for shard in stirred:
                 shard.written = shard.flush_number
             self._acknowledge(batches)
-            for shard in moved:
+            for shard in stirred:
                 self._note_durable(shard)
             self._count(effects, time.perf_counter() - began)
             if self._held:
                 self._held = False
                 self._delivery().resume(self._all_partitions())
 
-    async def _fold(self, shards: Iterable[Shard]) -> Effects:
-        """Fold what the flush holds, and let others have a turn every few nodes."""
-        effects, folding, self._dear_seconds = Effects(), 0.0, 0.0
-        for shard in shards:
-            more = True
-            while more:
-                began = time.perf_counter()
-                more = shard.fold(SLICE)
-                if not more:
+    async def _fold(self, shards: Mapping[int, Shard]) -> tuple[list[Shard], Effects]:
+        """Fold what the flush holds, and let others have a turn every few nodes; gives the shards that it changed."""
+        stirred: list[Shard] = []
+        effects, seconds, self._dear_seconds = Effects(), 0.0, 0.0
+
+        def take() -> Iterator[None]:
+            for shard in shards.values():
+                if shard.stirred:
+                    stirred.append(shard)
                     effects.add(shard.take())
-                seconds = time.perf_counter() - began
-                folding += seconds
-                if seconds > DEAR_SECONDS:
-                    self._dear_seconds += seconds
-                await asyncio.sleep(0)
-        self._metrics.fold_seconds.observe(folding)
-        return effects
+                    yield
+
+        steps = chain(fold_together(shards, SLICE), take())
+        more = True
+        while more:
+            began = time.perf_counter()
+            more = next(steps, False) is None
+            took = time.perf_counter() - began
+            seconds += took
+            if took > DEAR_SECONDS:
+                self._dear_seconds += took
+            await asyncio.sleep(0)
+        self._metrics.fold_seconds.observe(seconds)
+        return stirred, effects
 
     async def _write(self, effects: Effects) -> None:
         await self._check_store()

@@ -123,13 +123,13 @@ def event(rng: random.Random) -> dict[str, Any]:  # noqa: C901 - a branch a kind
             "currency": "USD",
             **rng.choice([{}, {"clicks": 3}, {"channel": "partner"}]),
         }
-    return {
-        "specversion": "1.0",
-        # few ids, times and sequences: re-used ids and equal order keys are part of life
+    # few ids, times and sequences: re-used ids and equal order keys are part of life; some share one key whole
+    key = {
         "id": str(rng.randint(0, 25)),
         "source": rng.choice(["crm", "crm", "web"]),
-        "type": type_,
         "time": _instant(rng),
         "sequence": rng.choice([0, 0, 1]),
-        "data": data,
     }
+    if rng.random() < 0.1:
+        key = {"id": "0", "source": "crm", "time": "2026-03-06T00:00:00Z", "sequence": 0}
+    return {"specversion": "1.0", "type": type_, "data": data, **key}

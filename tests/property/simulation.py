@@ -71,15 +71,22 @@ class MemoryLog:
         self.records: dict[tuple[str, int], list[Record]] = {}
 
     def append(
-        self, topic: str, partition: int, key: bytes | None, value: bytes | None, timestamp: int = NOW_MS
+        self,
+        topic: str,
+        partition: int,
+        key: bytes | None,
+        value: bytes | None,
+        timestamp: int = NOW_MS,
+        headers: Sequence[tuple[str, bytes]] = (),
     ) -> None:
         records = self.records.setdefault((topic, partition), [])
-        records.append(Record(topic, partition, len(records), timestamp, key, value))
+        records.append(Record(topic, partition, len(records), timestamp, key, value, headers))
 
     async def produce(self, records: Sequence[Outgoing]) -> None:
         for record in records:
             self.fuse.step()
-            self.append(record.topic, record.partition, record.key, record.value, record.timestamp_ms or NOW_MS)
+            at = record.timestamp_ms or NOW_MS
+            self.append(record.topic, record.partition, record.key, record.value, at, record.headers)
 
     async def bounds(self, partitions: Sequence[Any]) -> dict[Any, tuple[int, int]]:
         return {tp: (0, len(self.records.get(tuple(tp), ()))) for tp in partitions}
@@ -206,6 +213,8 @@ class Simulation:
         self.kills = 0
         # some schedules have many owners that are only paused
         self.takeovers = self.rng.choice((0.03, 0.1, 0.3))
+        # in some every shard is alone, in others one process has all
+        self.together = self.rng.choice((0.0, 0.5, 1.0))
         order = self.events + self.rng.sample(self.events, len(self.events) // 3)
         self.rng.shuffle(order)
         for value in order:
@@ -225,11 +234,13 @@ class Simulation:
             if deaths and self.rng.random() < 0.4:
                 deaths -= 1
                 self.fuse.left = self.rng.choice((0, 1, 2, 3, 5, 8, 13, 21, 34))
+            process = self._process(number)
             try:
-                self._work(number)
+                self._work(number, process)
             except Crash:
                 self.kills += 1
-                self.workers.pop(number, None)
+                for each in process:
+                    self.workers.pop(each, None)
             self.fuse.left = None
             if self.zombies and self.rng.random() < 0.3:
                 self._wake()
@@ -266,26 +277,39 @@ class Simulation:
         self.workers[number] = worker
         return worker
 
-    def _work(self, number: int) -> None:
-        worker = self.workers.get(number) or self._load(number)
-        if self.crashes and self.rng.random() < self.takeovers:  # someone else takes it over; this one is not told
-            zombie = self.workers.pop(number)
-            self._read(zombie, number)
-            if zombie.moved:
-                self.zombies.append(self._take(zombie, number))
+    def _process(self, number: int) -> list[int]:
+        """The shards whose flush this is: the one, and now and then others that are loaded."""
+        others = [each for each in self.workers if each != number]
+        return [number, *(each for each in others if self.rng.random() < self.together)]
+
+    def _work(self, number: int, process: list[int]) -> None:
+        if number not in self.workers:
+            self._load(number)
+        group = {each: self.workers[each] for each in process}
+        if self.crashes and self.rng.random() < self.takeovers:  # someone else takes over; these are not told
+            for each, worker in group.items():
+                del self.workers[each]
+                self._read(worker, each)
+            self.zombies.append(self._take(group))
             return
         for _ in range(self.rng.randint(1, 3)):
-            self._read(worker, number)
-        if worker.moved:
-            run(shard.flush(self._take(worker, number), self.log, self.store))
+            for each, worker in group.items():
+                self._read(worker, each)
+        run(shard.flush(self._take(group), self.log, self.store))
 
-    def _take(self, worker: shard.Shard, number: int) -> shard.Effects:
-        """Fold in several goes, and read on in between: what is read then is of the next flush."""
-        worker.begin()
-        while self.rng.random() < 0.7 and worker.fold(self.rng.randint(0, 2)):
-            if self.rng.random() < 0.3:
-                self._read(worker, number)
-        return worker.take()
+    def _take(self, group: dict[int, shard.Shard]) -> shard.Effects:
+        """Fold a few nodes at a time, and read on in between: what is read then is of the next flush."""
+        for worker in group.values():
+            worker.begin()
+        for _ in shard.fold_together(group, self.rng.randint(1, 3)):
+            for each, worker in group.items():
+                if self.rng.random() < 0.2:
+                    self._read(worker, each)
+        effects = shard.Effects()
+        for worker in group.values():
+            if worker.stirred:
+                effects.add(worker.take())
+        return effects
 
     def _read(self, worker: shard.Shard, number: int) -> None:
         for topic in self.rng.sample((TOPICS.events, TOPICS.documents), 2):

@@ -174,6 +174,38 @@ def a_manifest_goes_as_far_as_was_read() -> Any:
     return patch.object(shard.Shard, "begin", weak)
 
 
+def what_was_handed_over_is_not_sent() -> Any:
+    """Documents that another shard of the flush was handed do not go through Kafka."""
+    records = shard.Shard._records
+
+    def weak(self: shard.Shard, sends: Any, token: bytes | None = None) -> Any:
+        return records(self, {} if token else sends)
+
+    return patch.object(shard.Shard, "_records", weak)
+
+
+def a_new_owner_knows_what_the_one_before_was_handed() -> Any:
+    """A shard that was loaded anew skips records that only its predecessor has heard."""
+    heard: dict[bytes, None] = {}
+    made = shard.Shard.__init__
+
+    def weak(self: shard.Shard, *given: Any, **named: Any) -> None:
+        made(self, *given, **named)
+        self._tokens = heard
+
+    return patch.object(shard.Shard, "__init__", weak)
+
+
+def all_of_a_flush_is_known_where_some_was_handed_over() -> Any:
+    """Records with what was not handed over carry the token, too."""
+    records = shard.Shard._records
+
+    def weak(self: shard.Shard, sends: Any, token: bytes | None = None) -> Any:
+        return records(self, sends, token or self._token)
+
+    return patch.object(shard.Shard, "_records", weak)
+
+
 def old_contributions_are_left() -> Any:
     """Old contributions are not taken off when a root's journey changes."""
     from stream.rolling import Rolling
@@ -236,6 +268,9 @@ VARIANTS: tuple[Variant, ...] = (
     a_cycle_counts_at_each_of_its_nodes,
     a_foreign_event_is_folded_where_it_was_read,
     a_manifest_goes_as_far_as_was_read,
+    what_was_handed_over_is_not_sent,
+    a_new_owner_knows_what_the_one_before_was_handed,
+    all_of_a_flush_is_known_where_some_was_handed_over,
     old_contributions_are_left,
     what_is_remembered_is_of_an_earlier_write,
     what_is_remembered_of_nothing_is_what_was_before,
