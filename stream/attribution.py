@@ -16,14 +16,16 @@ def share(total: int, weights: Sequence[int]) -> list[int]:
 
     The parts add up to `total` exactly; a negative total mirrors the positive one.
     """
-    whole = sum(weights)
-    sign = -1 if total < 0 else 1
-    cut = [divmod(abs(total) * weight, whole) for weight in weights]
-    parts = [quotient for quotient, _ in cut]
-    left = abs(total) - sum(parts)
-    for index in sorted(range(len(cut)), key=lambda each: -cut[each][1])[:left]:
-        parts[index] += 1
-    return [sign * part for part in parts] if sign < 0 else parts
+    if not total:
+        return [0] * len(weights)
+    whole, size = sum(weights), abs(total)
+    parts = [size * weight // whole for weight in weights]
+    left = size - sum(parts)
+    if left:
+        rests = [size * weight % whole for weight in weights]
+        for index in sorted(range(len(rests)), key=rests.__getitem__, reverse=True)[:left]:
+            parts[index] += 1
+    return [-part for part in parts] if total < 0 else parts
 
 
 def weights(touches: Sequence[Touch], lead_id: str, created_us: int) -> tuple[list[int], ...]:

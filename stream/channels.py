@@ -105,6 +105,7 @@ class Raw(NamedTuple):
     campaign_id: str = ""
 
 
+_RAW_FIELDS = Raw._fields
 #: the values of a `Raw` without its campaign, by position
 Texts = tuple[str, str, str, str, str, str, str, str, str, str]
 
@@ -188,14 +189,14 @@ class Origins:
 
     def said(self, values: Mapping[str, Any]) -> Said:
         """What the values of a lead or a touch say."""
-        found = tuple(map(values.get, Raw._fields))
-        clicks = found[6:9]
+        found = tuple(map(values.get, _RAW_FIELDS))
+        gclid, msclkid, fbclid = clicks = found[6:9]
         if clicks == _NO_CLICKS:
             return self._said(found)
         # a click's id never comes twice; that there is one is what counts
-        said = self._said((*found[:6], *map(_mark, clicks), *found[9:]))
+        said = self._said((*found[:6], _mark(gclid), _mark(msclkid), _mark(fbclid), *found[9:]))
         texts = said.texts
-        own = (*texts[:6], clicks[0] or "", clicks[1] or "", clicks[2] or "", texts[9])
+        own = (*texts[:6], gclid or "", msclkid or "", fbclid or "", texts[9])
         return Said(said.origin, said.given, said.utm, own)
 
     def _say(self, found: tuple[str | None, ...]) -> Said:

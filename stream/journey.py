@@ -5,7 +5,7 @@ its row as it stands. Instants are microseconds since 1970 in UTC, days ISO text
 are '' or the name that reports give to what is absent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -16,7 +16,7 @@ from stream.flow import id_of, kind_of, touch_ids
 from stream.fold import Document, Fields, Key
 from stream.records import Call, Credit, Lead, Opportunity, Spend, StageChange, Touch
 from stream.rules import Rules
-from stream.stages import BOFU, CUSTOMER, FUNNEL, MOFU
+from stream.stages import BOFU, CUSTOMER, FUNNEL, MOFU, TOFU
 
 UNASSIGNED = "(unassigned)"
 #: the leads of a group that are known and not deleted, by id, with their values and what these say of their origin
@@ -35,43 +35,71 @@ class Journey(msgspec.Struct, gc=False):
 
 
 EMPTY = Journey()
+_KINDS = frozenset({"lead", "opportunity", "call", "touch", "spend"})
 
 
-def journey(root: str, documents: Mapping[str, Document], rules: Rules) -> Journey:
-    """The records of a root from the documents that it counts. `Journey.credits` is left to the attribution."""
-    if not documents:
-        return EMPTY
-    root_kind = kind_of(root)
-    if root_kind == "spend":
-        return Journey(spend=_spend(documents[root], rules))
-    leads: dict[str, Document] = {}
-    recorded: dict[str, Document] = {}
-    deals: dict[str, Document] = {}
-    logged: dict[str, Document] = {}
-    by_kind = {"lead": leads, "touch": recorded, "opportunity": deals, "call": logged}
-    if root_kind not in by_kind:
-        return EMPTY
-    for entity, document in documents.items():
-        by_kind[kind_of(entity)][entity] = document
-    members: Members = {}
-    for entity, document in leads.items():
+class _Group:
+    """A root that counts a lead, or what belongs to one, on its way to a journey: its documents by kind."""
+
+    __slots__ = ("deals", "journey", "leads", "logged", "members", "origins", "recorded", "root", "row_id")
+
+    def __init__(self, root: str, documents: Mapping[str, Document], found: Journey) -> None:
+        self.root, self.journey = root, found
+        self.leads: dict[str, Document] = {}
+        self.recorded: dict[str, Document] = {}
+        self.deals: dict[str, Document] = {}
+        self.logged: dict[str, Document] = {}
+        self.members: Members = {}
+        self.origins: dict[str, Origin] = {}
+        self.row_id = ""
+        by_kind = {"lead": self.leads, "touch": self.recorded, "opportunity": self.deals, "call": self.logged}
+        for entity, document in documents.items():
+            by_kind[kind_of(entity)][entity] = document
+
+
+def journeys(counted: Iterable[tuple[str, Mapping[str, Document]]], rules: Rules) -> list[Journey]:
+    """The records of each (root, the documents that it counts). `Journey.credits` is left to the attribution.
+
+    Each step is taken for all of them before the next one, as in `Shard.fold`, and for the same reason.
+    """
+    found: list[Journey] = []
+    groups: list[_Group] = []
+    for root, documents in counted:
+        kind = kind_of(root)
+        if not documents or kind not in _KINDS:
+            found.append(EMPTY)
+        elif kind == "spend":
+            found.append(Journey(spend=_spend(documents[root], rules)))
+        else:
+            found.append(Journey())
+            groups.append(_Group(root, documents, found[-1]))
+    for group in groups:
+        _join_members(group, rules)
+    for group in groups:
+        group.journey.touches, group.origins = _touches(group.recorded, group.members, group.row_id, rules)
+    for group in groups:
+        if group.deals:
+            each = (_opportunity(entity, document, group.row_id, rules) for entity, document in group.deals.items())
+            group.journey.opportunities = [opportunity for opportunity in each if opportunity]
+    for group in groups:
+        if group.logged:
+            calls = (_call(entity, document, group.row_id, rules) for entity, document in group.logged.items())
+            group.journey.calls = [call for call in calls if call]
+    for group in groups:
+        if group.row_id:
+            group.journey.lead = _lead(group, rules)
+    for group in groups:
+        credit_calls(group.journey.lead, group.journey.calls, rules.call_credit_us)
+    return found
+
+
+def _join_members(group: _Group, rules: Rules) -> None:
+    """Find the leads that count, and the one that stands for them."""
+    for entity, document in group.leads.items():
         values = document.values()
         if document.first is not None and not values.get("deleted"):
-            members[id_of(entity)] = document, values, rules.origins.said(values)
-    row_id = _row(id_of(root) if root_kind == "lead" else "", members)
-    touches, origins = _touches(recorded, members, row_id, rules)
-    opportunities = [
-        opportunity
-        for entity, document in deals.items()
-        if (opportunity := _opportunity(entity, document, row_id, rules))
-    ]
-    calls = [call for entity, document in logged.items() if (call := _call(entity, document, row_id, rules))]
-    lead = None
-    if row_id:
-        merged = [] if len(leads) == 1 else sorted(each for entity in leads if (each := id_of(entity)) != row_id)
-        lead = _lead(row_id, merged, members, origins[row_id], opportunities, rules)
-    credit_calls(lead, calls, rules.call_credit_us)
-    return Journey(lead, opportunities, calls, touches)
+            group.members[id_of(entity)] = document, values, rules.origins.said(values)
+    group.row_id = _row(id_of(group.root) if kind_of(group.root) == "lead" else "", group.members)
 
 
 def created_us(document: Document, values: Fields) -> int:
@@ -123,7 +151,6 @@ def _touches(
         at: int | None = values.get("at")
         found.append((at if at is not None else document.first, 1, touch_id, lead_id, say(values)))
     found.sort()  # by what comes before the values: no two touches have the same ids
-    fallback = next((said.origin for *_, said in found if said.given), DIRECT)
     touches: list[Touch] = []
     origins: dict[str, Origin] = {}
     for at_us, is_recorded, first_id, second_id, (origin, given, utm, texts) in found:
@@ -132,7 +159,7 @@ def _touches(
         else:
             touch_id, lead_id = "", first_id
             if not given:
-                origin = fallback
+                origin = next((said.origin for *_, said in found if said.given), DIRECT)
             origins[lead_id] = origin
         touches.append(Touch(touch_id, lead_id, 1 - is_recorded, row_id, at_us, day(at_us), *origin, *texts, int(utm)))
     return touches, origins
@@ -140,21 +167,15 @@ def _touches(
 
 def _reach(rises: list[int | None], rank: int, at_us: int) -> None:
     """Note that a group's reached stage came to a rank, and with it to those below."""
-    for below in range(MOFU, rank + 1):
+    for below in range(rank, TOFU, -1):
         known = rises[below]
         if known is None or at_us < known:
             rises[below] = at_us
 
 
-def _lead(
-    row_id: str,
-    merged: list[str],
-    members: Members,
-    origin: Origin,
-    opportunities: list[Opportunity],
-    rules: Rules,
-) -> Lead:
-    funnel = rules.funnel
+def _lead(group: _Group, rules: Rules) -> Lead:
+    funnel, members, row_id = rules.funnel, group.members, group.row_id
+    others = sorted(each for entity in group.leads if (each := id_of(entity)) != row_id) if len(group.leads) > 1 else []
     history: list[tuple[Key, str | None]] = []
     for document, _, _ in members.values():
         history += document.history("stage")
@@ -163,11 +184,12 @@ def _lead(
     # when the group's reached stage came to each rank or above it
     rises: list[int | None] = [None] * len(FUNNEL)
     stages: list[StageChange] = []
-    for (at_us, *_), stage in history:
-        rank = funnel.rank(stage)
-        _reach(rises, rank, at_us)
+    for key, stage in history:
+        at_us, rank = key[0], funnel.rank(stage)
+        if rank and rises[rank] is None:  # a later one of a history does not come before it
+            _reach(rises, rank, at_us)
         stages.append(StageChange(at_us, stage or NONE, FUNNEL[rank], int(funnel.mapped(stage))))
-    for opportunity in opportunities:
+    for opportunity in group.journey.opportunities:
         _reach(rises, BOFU, opportunity.created_us)
         if opportunity.status == "won" and opportunity.closed_us is not None:
             _reach(rises, CUSTOMER, opportunity.closed_us)
@@ -179,10 +201,10 @@ def _lead(
     created = created_us(document, values)
     return Lead(
         row_id,
-        merged,
+        others,
         created,
         rules.calendar.day(created),
-        *origin,
+        *group.origins[row_id],
         values.get("lead_magnet") or NONE,
         own_stage or NONE,
         FUNNEL[funnel.rank(own_stage)],

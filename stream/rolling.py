@@ -4,7 +4,7 @@ A shard's rolling row is its total for a key. When what a root contributes chang
 and the new ones added; the rows touched are written whole at the next flush.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import repeat
 from operator import add, sub
 from sys import intern
@@ -13,7 +13,7 @@ import msgspec
 
 from stream.attribution import credits as credits_of
 from stream.fold import Document
-from stream.journey import EMPTY, Journey, journey
+from stream.journey import EMPTY, Journey, journeys
 from stream.reports import TABLES, Contribution
 from stream.rules import Rules
 
@@ -27,25 +27,30 @@ _INT64 = 1 << 63
 _NO_COUNTS: dict[int, int] = {}
 
 
-def journey_of(root: str, documents: dict[str, Document], rules: Rules) -> Journey:
-    """A root's journey with its credits."""
-    found = journey(root, documents, rules)
-    if found.opportunities:
-        found.credits = credits_of(found.lead, found.touches, found.opportunities, rules)
+def journeys_of(counted: Iterable[tuple[str, Mapping[str, Document]]], rules: Rules) -> list[Journey]:
+    """The journey of each (root, documents that it counts), with its credits."""
+    found = journeys(counted, rules)
+    for each in found:
+        if each.opportunities:
+            each.credits = credits_of(each.lead, each.touches, each.opportunities, rules)
     return found
 
 
-def contributions_of(found: Journey) -> Contributions:
-    """What a journey contributes to each rolling table."""
-    if found is EMPTY:
-        return {}
-    return {table.name: rows for table in TABLES if (rows := list(table.contribute(found)))}
+def contributions_of(found: Sequence[Journey]) -> list[Contributions]:
+    """What each journey contributes to each rolling table."""
+    made: list[Contributions] = [{} for _ in found]
+    for table in TABLES:
+        name, contribute = table.name, table.contribute
+        for journey, contributions in zip(found, made, strict=True):
+            if journey is not EMPTY and (rows := list(contribute(journey))):
+                contributions[name] = rows
+    return made
 
 
-def account(root: str, documents: dict[str, Document], rules: Rules) -> tuple[Journey, Contributions]:
+def account(root: str, documents: Mapping[str, Document], rules: Rules) -> tuple[Journey, Contributions]:
     """A root's journey with its credits, and what it contributes to each rolling table."""
-    found = journey_of(root, documents, rules)
-    return found, contributions_of(found)
+    found = journeys_of([(root, documents)], rules)
+    return found[0], contributions_of(found)[0]
 
 
 class Rolling:
@@ -81,7 +86,7 @@ class Rolling:
                 self._add(name, after, 1)
 
     def _add(self, table: str, contributions: Iterable[Contribution], sign: int) -> None:
-        rows, dirty = self._rows[table], self._dirty[table]
+        rows, sparse, dirty = self._rows[table], self._counts[table], self._dirty[table]
         combine = add if sign > 0 else sub
         for key, measures, bucket in contributions:
             totals = rows.get(key)
@@ -91,7 +96,9 @@ class Rolling:
                 rows[key] = tuple(map(combine, totals, measures))
             dirty.add(key)
             if bucket is not None:
-                counts = self._counts[table].setdefault(_shared(key), {})
+                counts = sparse.get(key)
+                if counts is None:
+                    counts = sparse[_shared(key)] = {}
                 count = counts.get(bucket, 0) + sign
                 if count:
                     counts[bucket] = count

@@ -34,7 +34,7 @@ from stream.records import Call, Credit, Lead, Opportunity, Spend, Touch
 from stream.reference import reference_row
 from stream.refused import read_refused
 from stream.resting import Dictionaries, Nodes
-from stream.rolling import Contributions, Rolling, account, contributions_of, journey_of
+from stream.rolling import Contributions, Rolling, account, contributions_of, journeys_of
 from stream.rules import Rules
 
 #: one record of the documents topic holds many documents, up to about this size
@@ -76,6 +76,19 @@ class Record(Protocol):
     headers: Sequence[tuple[str, bytes]]
 
 
+class Waiting(msgspec.Struct, gc=False):
+    """A record of an event until it is folded: of many it is to need little memory.
+
+    Its key is the node's name that it waits under; `key` has it where it is not the text of one.
+    """
+
+    offset: int
+    timestamp: int
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+    key: bytes | None
+
+
 class Position(msgspec.Struct, frozen=True):
     """How far a topic's partition was read: the next offset, and the mark of the record before it (zeros: none)."""
 
@@ -96,6 +109,18 @@ class NodeRow(msgspec.Struct, omit_defaults=True):
     touches: list[Touch] = []
     credits: list[Credit] = []
     spend: list[Spend] = []
+
+
+class PersonalRow(msgspec.Struct, gc=False):
+    """A row of the table `people`."""
+
+    entity: str
+    field: str
+    value: str
+    time: str
+    sequence: int
+    source: str
+    id: str
 
 
 @dataclass
@@ -220,8 +245,8 @@ class Shard:
         self.stirred = False
         self._max_future_us = max_future_us
         # what was read and not folded, by node: events under the name that their key gives, whether it is right or not
-        self._waiting: dict[str, list[Record | Encoded]] = defaultdict(list)
-        self._folding: tuple[dict[str, list[Record | Encoded]], ...] = tuple(defaultdict(list) for _ in RANKS)
+        self._waiting: dict[str, list[Waiting | Encoded]] = defaultdict(list)
+        self._folding: tuple[dict[str, list[Waiting | Encoded]], ...] = tuple(defaultdict(list) for _ in RANKS)
         self._latest_ms = 0
         self._begun = False
         self._process = process
@@ -254,7 +279,11 @@ class Shard:
             return
         if topic == self.topics.events:
             for record in records:
-                self._waiting[_named(record.key)].append(record)
+                key = record.key
+                name = _named(key)
+                self._waiting[name].append(
+                    Waiting(record.offset, record.timestamp, record.value, record.headers, None if name else key)
+                )
         else:
             for record in records:
                 self._documents(record)
@@ -271,7 +300,7 @@ class Shard:
         except msgspec.DecodeError as error:
             # nobody but the workers writes this topic; whatever else does must not stop them
             message = f"not a record of documents ({error}): only workers may write to {record.topic}"
-            self._dead_letter(record, Reason.INVALID_ENVELOPE, message)
+            self._dead_letter(record.topic, record, record.key, Reason.INVALID_ENVELOPE, message)
             return
         for to, entity, document in documents:
             self._waiting[to].append((entity, document))
@@ -298,9 +327,24 @@ class Shard:
         """
         folding = self._folding[rank]
         waiting = [folding.popitem() for _ in range(min(most, len(folding)))]
-        read = [(entity, self._read(entity, each)) for entity, each in waiting]
-        nodes = [node for entity, said in read if (node := self._folded(entity, said)).changed]
+        events = [self._read(entity, each) for entity, each in waiting]
+        said = [[change for event in each for change in changes(event)] for each in events]
+        taken_up = [Node(entity, self.nodes.get(entity)) for entity, _ in waiting]
+        for node, each in zip(taken_up, said, strict=True):
+            for change in each:
+                node.fold(change)
+        for node, (_, documents) in zip(taken_up, waiting, strict=True):
+            for document in documents:
+                if type(document) is tuple:
+                    node.receive(*document)
+        for each in said:
+            for change in each:
+                if change.personal:
+                    self._personal(change, change.personal)
+        nodes = [node for node in taken_up if node.changed]
         for node in nodes:
+            if not node.to and not node.own.erased:
+                continue
             for sent in node.sends():
                 to = sent[0]
                 sends = self._fresh if _rank(to) > rank else self._sends
@@ -335,40 +379,31 @@ class Shard:
         """Names the flush that has begun, and no other of any process."""
         return f"{self._process}/{self.number}/{self.epoch}/{self.flush_number}".encode()
 
-    def _read(self, entity: str, waiting: Iterable[Record | Encoded]) -> list[Event | Encoded]:
-        """What waits for a node, decoded; what turns out to be for another one, or for none, goes there instead."""
+    def _read(self, entity: str, waiting: Iterable[Waiting | Encoded]) -> list[Event]:
+        """The events that wait for a node; what turns out to be for another one, or for none, goes there instead."""
+        records = [each for each in waiting if type(each) is Waiting]
+        if not records:
+            return []
         home = entity in self.nodes or home_partition(entity, self.partitions) == self.number
-        here = entity if home else ""
-        return [
-            said
-            for each in waiting
-            if (said := each if type(each) is tuple else self._event(cast("Record", each), here))
-        ]
+        return [event for record in records if (event := self._event(record, entity, home=home))]
 
-    def _folded(self, entity: str, said: Iterable[Event | Encoded]) -> Node:
-        node = Node(entity, self.nodes.get(entity))
-        for each in said:
-            if type(each) is tuple:
-                node.receive(*each)
-                continue
-            for change in changes(cast("Event", each)):
-                node.fold(change)
-                if change.personal:
-                    self._personal(change, change.personal)
-        return node
+    def _event(self, record: Waiting, name: str, *, home: bool) -> Event | None:
+        """Read an event that waits under a name; None if it is for another node, to which it goes, or can be for none.
 
-    def _event(self, record: Record, here: str) -> Event | None:
-        """Read an event for the node `here`; None if it is for another one, to which it goes, or can be for none."""
+        `home` says whether a node of that name is of this shard.
+        """
         value = record.value or b""
         stamp = record.timestamp
         try:
             event = decode(value, stamp if stamp is not None and stamp >= 0 else None, self._max_future_us)
         except Rejected as rejected:
+            key = name.encode() if name else record.key
             if refused := read_refused(value):
-                self._dead_letter(record, refused.reason, refused.message, refused.source)
+                self._dead_letter(self.topics.events, record, key, refused.reason, refused.message, refused.source)
             else:
-                self._dead_letter(record, rejected.reason, rejected.message)
+                self._dead_letter(self.topics.events, record, key, rejected.reason, rejected.message)
             return None
+        here = name if home else ""
         if event.type == "crm.lead.merged":
             mine = self._own_part(event, record, here)
         else:
@@ -386,7 +421,7 @@ class Shard:
             self._heard[heard] = time
         return event
 
-    def _own_part(self, event: Event, record: Record, here: str) -> bool:
+    def _own_part(self, event: Event, record: Waiting, here: str) -> bool:
         """A merge is one write for each merged lead: the parts of other leads go to these. False if all went."""
         merged_ids = dict.fromkeys(cast("list[str]", event.data["merged_ids"]))
         stays: list[str] = []
@@ -409,7 +444,7 @@ class Shard:
         event.data["merged_ids"] = stays
         return bool(stays) or not merged_ids
 
-    def _forward(self, record: Record, home: str, value: bytes) -> None:
+    def _forward(self, record: Waiting, home: str, value: bytes) -> None:
         """Producers need not find the right partition: send the event there, with its first timestamp."""
         partition = home_partition(home, self.partitions)
         self._outgoing.append(
@@ -419,26 +454,26 @@ class Shard:
     def _personal(self, change: Change, personal: Fields) -> None:
         time, sequence, source, identifier = change.key
         at = _timestamp(time)
+        rows = self._rows.setdefault("people", [])
         for name, value in personal.items():
-            row = {
-                "entity": change.entity,
-                "field": name,
-                "time": at,
-                "sequence": sequence,
-                "source": source,
-                "id": identifier,
-                "value": value or "",
-            }
-            self._row("people", row)
+            rows.append(_json(PersonalRow(change.entity, name, value or "", at, sequence, source, identifier)))
 
-    def _dead_letter(self, record: Record, reason: AnyReason, message: str, source: str = "") -> None:
+    def _dead_letter(
+        self,
+        topic: str,
+        record: Record | Waiting,
+        key: bytes | None,
+        reason: AnyReason,
+        message: str,
+        source: str = "",
+    ) -> None:
         """`source` is that of a refused payload; of an event its bytes tell it."""
-        partition, offset = record.partition, record.offset
+        partition, offset = self.number, record.offset
         for name, header in record.headers or ():
             if name == JOURNAL_HEADER:
                 partition, offset = JOURNAL_PARTITION, int(header)
         facts: dict[str, Any] = {
-            "topic": record.topic,
+            "topic": topic,
             "partition": partition,
             "offset": offset,
             "received_at": _timestamp((record.timestamp or 0) * 1000)[:23],
@@ -449,7 +484,7 @@ class Shard:
         if source:
             headers.append(("source", source.encode()))
         self._outgoing.append(
-            Outgoing(self.topics.dead_letters, 0, record.key, record.value, record.timestamp, headers)
+            Outgoing(self.topics.dead_letters, 0, key, record.value, record.timestamp, headers)
         )
         self._tally.rejected[reason] += 1
         self._row("dead_letters", {**facts, "value_base64": record.value or b""})
@@ -489,14 +524,16 @@ class Shard:
 
     def _count(self, nodes: Sequence[Node]) -> None:
         """Work out what nodes that changed count now, put them down, and write their rows."""
-        counted = [node.counted() for node in nodes]
-        journeys = [journey_of(node.entity, each, self.rules) for node, each in zip(nodes, counted, strict=True)]
-        contributed = [contributions_of(journey) for journey in journeys]
-        for node, new in zip(nodes, contributed, strict=True):
-            before, after = self._contributed_by(node.entity), _packed(new)
-            if before != after:
-                self.rolling.replace(_unpack_contributions(before) if before else {}, new)
-            self._remember(node.entity, after)
+        counted = [(node.entity, node.counted()) for node in nodes]
+        journeys = journeys_of(counted, self.rules)
+        contributed = contributions_of(journeys)
+        before = [self._contributed_by(node.entity) for node in nodes]
+        after = [_packed(new) for new in contributed]
+        for old, packed, new in zip(before, after, contributed, strict=True):
+            if old != packed:
+                self.rolling.replace(_unpack_contributions(old) if old else {}, new)
+        for node, packed in zip(nodes, after, strict=True):
+            self._remember(node.entity, packed)
         states = [node.encode() for node in nodes]
         for node, state, new in zip(nodes, states, contributed, strict=True):
             self.nodes.put(node.entity, state, idle=not new)

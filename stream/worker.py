@@ -32,7 +32,7 @@ T = TypeVar("T")
 #: nodes folded before the event loop gets a turn
 SLICE = 250
 #: records that may be in flight however few nodes there are
-FEWEST_INFLIGHT = 40_000
+FEWEST_INFLIGHT = 50_000
 #: bytes of records that may be read before the next flush begins; it is due at half of them
 MOST_BYTES = 128 << 20
 #: shards taken over at the same time: while ClickHouse reads or copies for one, another one is taken in
@@ -131,9 +131,9 @@ class Worker:
         incarnation: str = "",
         max_future_us: int = 86_400_000_000,
         flush_seconds: float = 0.5,
-        flush_records: int = 100_000,
-        max_inflight: int = 200_000,
-        max_dirty: int = 300_000,
+        flush_records: int = 200_000,
+        max_inflight: int = 400_000,
+        max_dirty: int = 500_000,
         ready_lag: int = 100_000,
         purge_seconds: float = 60,
         metrics: WorkerMetrics | None = None,
@@ -448,14 +448,14 @@ class Worker:
             raise RuntimeError(f"{batch.tp}: a batch before offset {batch.follows} was lost; reading it again")
 
     def room(self) -> int:
-        """How many records may be read and not flushed: two for three nodes that are kept, within bounds.
+        """How many records may be read and not flushed: one for each node that is kept, within bounds.
 
         The more a flush holds, the seldomer a node is written, and that is most of what an event costs. The more nodes
         there are, the wider apart are the events of one: so flushes grow with them, and what is in flight never needs
         much of the memory beside what is kept.
         """
         nodes = sum(len(shard.nodes) for shard in self.shards.values())
-        return min(self._max_inflight, max(FEWEST_INFLIGHT, nodes * 2 // 3))
+        return min(self._max_inflight, max(FEWEST_INFLIGHT, nodes))
 
     def _dirty(self) -> int:
         return sum(shard.dirty for shard in self.shards.values())
