@@ -97,7 +97,10 @@ def home(event_type: EventType, fields: dict[str, Any]) -> str:
     merged = fields.get("merged_ids")
     if merged:
         return entity_key(event_type.home, merged[0])
-    key = entity_key(event_type.home, *map(fields.get, event_type.parts))
+    parts = event_type.parts
+    if len(parts) == 1:
+        return entity_key(event_type.home, fields[parts[0]])
+    key = entity_key(event_type.home, *map(fields.get, parts))
     if len(key) > MAX_KEY_BYTES:
         raise Rejected(Reason.TOO_LARGE, f"data.utm: makes a key of {len(key)} bytes, more than {MAX_KEY_BYTES}")
     return key

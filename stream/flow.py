@@ -57,6 +57,9 @@ class Stored(msgspec.Struct, array_like=True, gc=False):
 _decode_stored: Callable[[bytes], Stored] = msgspec.msgpack.Decoder(Stored).decode
 
 
+_NOWHERE: frozenset[str] = frozenset()
+
+
 class Node:
     """A node in hand. `grown` names the entities whose documents grew since it was taken up."""
 
@@ -74,7 +77,7 @@ class Node:
             self.own = stored.own
             self.to = set(stored.to)
             self._others = stored.others
-        self._known_to = frozenset(self.to)
+        self._known_to = frozenset(self.to) if self.to else _NOWHERE
         self._decoded: dict[str, Document] = {}
 
     def encode(self) -> bytes:

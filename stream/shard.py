@@ -48,7 +48,6 @@ FLUSH_HEADER = "sixfold-flush"
 TOKENS = 4_096
 #: nodes are folded in the order in which documents go from one to another, but for those between leads
 RANKS = range(3)
-_RANK_OF: Mapping[str, int] = {"call": 0, "opportunity": 1}
 #: of so many nodes all shards together remember what they contributed: one that changed lately is likely to change soon
 REMEMBERED = 200_000
 #: (entity, document): a document that another node sent, as it was sent
@@ -313,7 +312,9 @@ class Shard:
             self.flush_number += 1
             self._begun = True
         for entity, waiting in self._waiting.items():
-            self._folding[_rank(entity)][entity] += waiting
+            folding = self._folding[_rank(entity)]
+            if folding.setdefault(entity, waiting) is not waiting:
+                folding[entity] += waiting
         self._waiting.clear()
         self.reached = dict(self.positions)
         self.as_of_ms = max(self.as_of_ms, self._latest_ms)
@@ -664,7 +665,7 @@ def fold_together(shards: Mapping[int, Shard], most: int) -> Iterator[None]:
 
 def _rank(entity: str) -> int:
     """The rank of a node; names that a wrong key gives may be any."""
-    return _RANK_OF.get(entity.partition(":")[0], 2)
+    return 0 if entity.startswith("call:") else 1 if entity.startswith("opportunity:") else 2
 
 
 def _named(key: bytes | None) -> str:
