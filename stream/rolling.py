@@ -122,7 +122,8 @@ class Rolling:
             for key in dirty:
                 totals, counts = rows[key], sparse.get(key, _NO_COUNTS)
                 gone = not counts and not any(totals)
-                written = map(_within_64_bits, totals) if table.big else totals
+                large = table.big and (max(totals) >= _INT64 or min(totals) < -_INT64)
+                written = map(_within_64_bits, totals) if large else totals
                 more = (counts,) if table.sparse else ()
                 lines.append(_json(row(shard, epoch, version, int(gone), *key, *written, *more)))
                 if gone:

@@ -1,8 +1,8 @@
 """A shard: the nodes of one partition number, and the order in which its effects become durable.
 
 A shard takes in the records of its two partitions, by the node that each is for, as the bytes they are. When a flush is
-due, `fold_together` folds them, each node once; what changed a shard `take`s as effects, and `flush` makes these durable
-in the one order that loses nothing:
+due, `fold_together` folds them, each node once; what changed a shard `take`s as effects, and `flush` makes these
+durable in the one order that loses nothing:
 
     produce and await the acks -> reference rows, erased, people, dead letters -> nodes -> rolling rows
     -> manifest -> ack
@@ -394,9 +394,8 @@ class Shard:
         `home` says whether a node of that name is of this shard.
         """
         value = record.value or b""
-        stamp = record.timestamp
         try:
-            event = decode(value, stamp if stamp is not None and stamp >= 0 else None, self._max_future_us)
+            event = decode(value, record.timestamp, self._max_future_us)
         except Rejected as rejected:
             key = name.encode() if name else record.key
             if refused := read_refused(value):
@@ -484,9 +483,7 @@ class Shard:
         headers = [(name, str(fact).encode()) for name, fact in facts.items()]
         if source:
             headers.append(("source", source.encode()))
-        self._outgoing.append(
-            Outgoing(self.topics.dead_letters, 0, key, record.value, record.timestamp, headers)
-        )
+        self._outgoing.append(Outgoing(self.topics.dead_letters, 0, key, record.value, record.timestamp, headers))
         self._tally.rejected[reason] += 1
         self._row("dead_letters", {**facts, "value_base64": record.value or b""})
 

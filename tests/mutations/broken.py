@@ -105,6 +105,22 @@ MUTATIONS = (
     ),
     Mutation(
         ORDER,
+        "documents that another shard of the flush was handed are not sent",
+        "stream/shard.py",
+        ", *self._records(self._handed, self._token)],",
+        "],",
+        SIMULATION,
+    ),
+    Mutation(
+        ORDER,
+        "a shard takes what another process was handed for what it was handed itself",
+        "stream/shard.py",
+        'return f"{self._process}/{self.number}/',
+        'return f"{self.number}/',
+        "tests/stream/test_shard.py",
+    ),
+    Mutation(
+        ORDER,
         "the manifest before rolling rows",
         "stream/shard.py",
         '    await sink.insert(effects.rolling)\n    await sink.insert({"manifest": effects.manifests})\n',
@@ -243,8 +259,8 @@ MUTATIONS = (
         CREDITS,
         "ties of the remainders go to the later touch",
         "stream/attribution.py",
-        "key=lambda each: -cut[each][1])",
-        "key=lambda each: (-cut[each][1], -each))",
+        "key=rests.__getitem__, reverse=True)",
+        "key=lambda each: (rests[each], each), reverse=True)",
         "tests/stream/test_batch.py tests/sinks/test_audit.py -k 'worked or refund or another_implementation'",
     ),
     Mutation(
