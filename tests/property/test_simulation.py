@@ -46,6 +46,17 @@ def test_documents_that_travel_in_pieces_change_nothing(monkeypatch: pytest.Monk
         assert Simulation(case, rng, rng.choice(SHARDS), crashes=True).run() == expected(case)
 
 
+@pytest.mark.parametrize("known", [0, 1])
+def test_documents_that_were_handed_over_and_are_not_known_again_change_nothing(
+    known: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shard, "TOKENS", known)
+    for seed in range(100):
+        rng = random.Random(seed)
+        case = [as_json(event(rng)) for _ in range(rng.randint(5, 40))]
+        assert Simulation(case, rng, rng.choice(SHARDS), crashes=True).run() == expected(case)
+
+
 def test_nodes_at_rest_under_ever_new_dictionaries_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resting, "MADE_AT", frozenset({2, 5, 20}))
     monkeypatch.setattr(resting, "EVERY", 1)
