@@ -511,16 +511,14 @@ class Worker:
                     effects.add(shard.take())
                     yield
 
-        steps = chain(fold_together(shards, SLICE), take())
-        more = True
-        while more:
-            began = time.perf_counter()
-            more = next(steps, False) is None
+        began = time.perf_counter()
+        for _ in chain(fold_together(shards, SLICE), take()):
             took = time.perf_counter() - began
             seconds += took
             if took > DEAR_SECONDS:
                 self._dear_seconds += took
             await asyncio.sleep(0)
+            began = time.perf_counter()
         self._metrics.fold_seconds.observe(seconds)
         return stirred, effects
 
