@@ -362,9 +362,9 @@ class Settings(BaseSettings):
     )
     max_future_hours: float = Field(default=24, gt=0, le=87600, description="by which an event may precede its record")
     flush_seconds: float = Field(default=0.5, gt=0, le=3600, description="longest time between two flushes")
-    flush_records: int = Field(default=200_000, ge=1, description="most records between two flushes")
+    flush_records: int = Field(default=240_000, ge=1, description="most records between two flushes")
     max_inflight: int = Field(
-        default=400_000, ge=1, description="records read but not flushed, at most; fewer while few nodes are kept"
+        default=300_000, ge=1, description="records read but not flushed, at most; fewer while few nodes are kept"
     )
     max_dirty: int = Field(default=500_000, ge=1, description="nodes with something to fold, at most")
     purge_seconds: float = Field(

@@ -32,7 +32,9 @@ T = TypeVar("T")
 #: nodes folded before the event loop gets a turn
 SLICE = 250
 #: records that may be in flight however few nodes there are
-FEWEST_INFLIGHT = 50_000
+FEWEST_INFLIGHT = 40_000
+#: a flush is due when so much of what may be in flight was read; the rest is room to read on while it is folded
+DUE = 4 / 5
 #: bytes of records that may be read before the next flush begins; it is due at half of them
 MOST_BYTES = 128 << 20
 #: shards taken over at the same time: while ClickHouse reads or copies for one, another one is taken in
@@ -131,8 +133,8 @@ class Worker:
         incarnation: str = "",
         max_future_us: int = 86_400_000_000,
         flush_seconds: float = 0.5,
-        flush_records: int = 200_000,
-        max_inflight: int = 400_000,
+        flush_records: int = 240_000,
+        max_inflight: int = 300_000,
         max_dirty: int = 500_000,
         ready_lag: int = 100_000,
         purge_seconds: float = 60,
@@ -429,8 +431,7 @@ class Worker:
         batch.records = ()  # the shard has them: what waits for the flush is their offset
         self._batches.append(batch)
         self._metrics.batch(batch.size)
-        # what is being flushed is still in flight: half leaves room to read what the next flush holds
-        due = min(self._flush_records, max(1, self.room() // 2))
+        due = min(self._flush_records, max(1, int(self.room() * DUE)))
         if self._records >= due or self._bytes > MOST_BYTES // 2:
             self._wake.set()
         if not self._held and (self._dirty() > self._max_dirty or self._bytes > MOST_BYTES):
@@ -448,14 +449,14 @@ class Worker:
             raise RuntimeError(f"{batch.tp}: a batch before offset {batch.follows} was lost; reading it again")
 
     def room(self) -> int:
-        """How many records may be read and not flushed: at first a fixed number, then two for every further node.
+        """How many records may be read and not flushed: at first a fixed number, then three for every two further nodes.
 
         The more a flush holds, the seldomer a node is written, and that is most of what an event costs. The more nodes
         there are, the wider apart are the events of one: so flushes grow with them, and what is in flight never needs
         much of the memory beside what is kept.
         """
         nodes = sum(len(shard.nodes) for shard in self.shards.values())
-        return min(self._max_inflight, max(FEWEST_INFLIGHT, 2 * nodes - FEWEST_INFLIGHT))
+        return min(self._max_inflight, max(FEWEST_INFLIGHT, (3 * nodes - FEWEST_INFLIGHT) // 2))
 
     def _dirty(self) -> int:
         return sum(shard.dirty for shard in self.shards.values())
