@@ -449,7 +449,7 @@ class Worker:
             raise RuntimeError(f"{batch.tp}: a batch before offset {batch.follows} was lost; reading it again")
 
     def room(self) -> int:
-        """How many records may be read and not flushed: at first a fixed number, then three for every two further nodes.
+        """How many records may be read and not flushed: at first a fixed number, then three for every two more nodes.
 
         The more a flush holds, the seldomer a node is written, and that is most of what an event costs. The more nodes
         there are, the wider apart are the events of one: so flushes grow with them, and what is in flight never needs
