@@ -37,6 +37,10 @@ class ClickHouseUnusable(Fault):
     """ClickHouse cannot be reached, or does not let us in: one line with the address, and what to do."""
 
 
+class ClickHouseAway(ClickHouseUnusable):
+    """Nothing answers there: it may come yet."""
+
+
 def connect(
     settings: "Settings",
     *,
@@ -48,7 +52,7 @@ def connect(
     """Connect to the database of the settings (or to another, `database`), with `reader` as who may only read.
 
     An answer is waited for `receive_seconds`; `engine_settings` hold for every query of this client. The client may
-    be used by several threads. Raises `ClickHouseUnusable`.
+    be used by several threads. Raises `ClickHouseUnusable`, of which `ClickHouseAway` is worth another try.
     """
     address = settings.clickhouse_reader if reader else settings.clickhouse
     if settings.clickhouse_cluster and not reader:
@@ -69,7 +73,7 @@ def connect(
             settings=engine_settings or None,
         )
     except ClickHouseError as error:
-        raise ClickHouseUnusable(_reason(settings, address, error)) from None
+        raise _fault(settings, address, error) from None
 
 
 def bound_lists(values: Iterable[str]) -> Iterator[list[str]]:
@@ -103,7 +107,13 @@ def message_of(error: BaseException) -> str:
     return " ".join(_LONG_TAIL.sub("", found[1] if found else str(error)).split())
 
 
-def _reason(settings: "Settings", address: "ClickHouseAddress", error: ClickHouseError) -> str:
+def _fault(settings: "Settings", address: "ClickHouseAddress", error: ClickHouseError) -> ClickHouseUnusable:
+    why = next((word for word in _CAUSES if word.lower() in str(error).lower()), "")
+    away = not error_code(error) and why not in _WRONG_TLS
+    return (ClickHouseAway if away else ClickHouseUnusable)(_reason(settings, address, error, why))
+
+
+def _reason(settings: "Settings", address: "ClickHouseAddress", error: ClickHouseError, why: str) -> str:
     code = error_code(error)
     name = "clickhouse_url" if address == settings.clickhouse else "clickhouse_reader_url"
     setting = f"SIXFOLD_{name.upper()} ({settings.origins()[name]})"
@@ -115,12 +125,12 @@ def _reason(settings: "Settings", address: "ClickHouseAddress", error: ClickHous
         return f"ClickHouse at {address}: user {address.user} lacks a right: {message_of(error)}"
     if code:
         return f"ClickHouse at {address} fails: {message_of(error)}"
-    why = next((word for word in _CAUSES if word.lower() in str(error).lower()), "it does not answer")
+    cause = _CAUSES.get(why, "it does not answer")
     if settings.origins()[name] == "default":
         nothing = f"no {settings.data}/sixfold.toml here, and {setting.partition(' ')[0]} is not set"
         todo = "start it (sixfold up), or run this where it was started, or set SIXFOLD_DATA to its data directory"
-        return f"no ClickHouse at {address}: {_CAUSES.get(why, why)} ({nothing}); {todo}"
-    return f"no ClickHouse at {address}: {_CAUSES.get(why, why)}; start it (sixfold up), or correct {setting}"
+        return f"no ClickHouse at {address}: {cause} ({nothing}); {todo}"
+    return f"no ClickHouse at {address}: {cause}; start it (sixfold up), or correct {setting}"
 
 
 _CAUSES = {
@@ -131,3 +141,4 @@ _CAUSES = {
     "WRONG_VERSION_NUMBER": "it does not speak TLS (http, not https?)",
     "timed out": "it does not answer in time",
 }
+_WRONG_TLS = ("certificate verify failed", "WRONG_VERSION_NUMBER")

@@ -26,7 +26,7 @@ from stream.kafka_access import faust_credentials
 from stream.log import Log, LogUnreachable
 from stream.settings import Settings
 from stream.shard import Topics
-from stream.starting import Stopped, await_log, await_rights, unless_stopped
+from stream.starting import Stopped, await_clickhouse, await_log, await_rights, unless_stopped
 from stream.topics import migrate_topics
 from stream.worker import Worker
 
@@ -98,14 +98,15 @@ async def main(settings: Settings) -> int:
             await endpoint.start(settings.metrics_host, settings.metrics_port, "SIXFOLD_METRICS_PORT")
             opened.push_async_callback(endpoint.stop)
             logger.info("metrics: http://%s:%d/metrics", settings.metrics_host, settings.metrics_port)
-        await _refuse_old_rules(settings)
-        await asyncio.to_thread(migrate_tables if settings.migrate_at_start else check_tables, settings)
 
-        def away(reason: str) -> None:
-            starting.pop("kafka", None)
-            starting.update({"kafka": reason} if reason else {})
+        def away(reason: str, service: str = "kafka") -> None:
+            starting.pop(service, None)
+            starting.update({service: reason} if reason else {})
 
         try:
+            await unless_stopped(await_clickhouse(settings, lambda reason: away(reason, "clickhouse")))
+            await _refuse_old_rules(settings)
+            await asyncio.to_thread(migrate_tables if settings.migrate_at_start else check_tables, settings)
             log = await unless_stopped(opened.enter_async_context(await_log(settings, away)))
             if settings.migrate_at_start:
                 await migrate_topics(settings)

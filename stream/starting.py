@@ -1,6 +1,6 @@
-"""How a process starts while Kafka is away: it waits, live and not ready, and says so in one line.
+"""How a process starts while Kafka or ClickHouse is away: it waits, live and not ready, and says so in one line.
 
-Only an absent Kafka is waited for, and rights that it does not give us yet. A login that is refused is an error at
+Only who is absent is waited for, and rights that Kafka does not give us yet. A login that is refused is an error at
 once, with one exception: a broker that was away a moment ago may refuse while it starts, and is asked again.
 """
 
@@ -18,7 +18,7 @@ from stream.kafka_access_list import Process, access_of, missing_rights
 from stream.log import Log, LogAway, LogUnreachable
 from stream.settings import Settings
 
-__all__ = ["Stopped", "await_log", "await_rights", "unless_stopped"]
+__all__ = ["Stopped", "await_clickhouse", "await_log", "await_rights", "unless_stopped"]
 
 RETRY_SECONDS = 2.0
 RIGHTS_SECONDS = 5.0
@@ -66,6 +66,31 @@ async def await_log(settings: Settings, away: Callable[[str], None] = lambda _re
         yield log
     finally:
         await opening.__aexit__(None, None, None)
+
+
+async def await_clickhouse(settings: Settings, away: Callable[[str], None]) -> None:
+    """Return once ClickHouse answers; `away` is told why it does not, and '' when it does.
+
+    Raises `ClickHouseUnusable` for one that refuses us.
+    """
+    from sinks.client import ClickHouseAway, connect  # not everybody who waits for Kafka has to load its client
+
+    waited = False
+    while True:
+        try:
+            client = await asyncio.to_thread(connect, settings, database="default")
+        except ClickHouseAway as error:
+            away(str(error))
+            if not waited:
+                logger.warning("%s; until then nothing is done", error)
+            waited = True
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            client.close()
+            break
+    away("")
+    if waited:
+        logger.info("ClickHouse answers at %s", settings.clickhouse)
 
 
 async def await_rights(

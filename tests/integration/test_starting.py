@@ -1,4 +1,4 @@
-"""Processes that are started before their Kafka: live, not ready, and at work once it is there."""
+"""Processes that are started before their Kafka or ClickHouse: live, not ready, and at work once they are there."""
 
 import asyncio
 import json
@@ -20,8 +20,9 @@ import pytest
 from stream.log import Log, Outgoing
 from stream.refused import TYPE
 from stream.settings import Settings
+from stream.starting import RETRY_SECONDS
 from stream.topics import migrate_topics
-from tests.clickhouse import ClickHouseServer
+from tests.clickhouse import ClickHouseServer, engine
 from tests.kafka.broker import KafkaBroker, free_port
 from tests.stream.gateway.serving import records
 
@@ -154,6 +155,56 @@ def test_a_worker_begins_once_kafka_is_there(
         until(lambda: ask(metrics, "/ready")[0] == 200, started, tmp_path)
         started.send_signal(signal.SIGTERM)
         assert started.wait(PATIENCE) == 0
+
+
+def test_a_worker_begins_once_clickhouse_is_there(kafka: KafkaBroker, tmp_path: Path) -> None:
+    port, metrics, name = free_port(), free_port(), f"starting-{secrets.token_hex(4)}"
+    own = {
+        "brokers": kafka.address,
+        "partitions": 2,
+        "topic_prefix": name,
+        "group": name,
+        "clickhouse_url": f"http://sixfold:password@127.0.0.1:{port}/crm",
+        "metrics_port": metrics,
+        "data": tmp_path / "data",
+    }
+    (tmp_path / "clickhouse").mkdir()
+    with process("worker", tmp_path, **own) as started:
+        until(lambda: "clickhouse" in ask(metrics, "/ready")[1].get("reasons", {}), started, tmp_path)
+        status, answer, _ = ask(metrics, "/ready")
+        assert status == 503
+        assert f"no ClickHouse at http://sixfold@127.0.0.1:{port}/crm: the connection is refused" in str(answer)
+        assert ask(metrics, "/live")[0] == 200
+        time.sleep(3 * RETRY_SECONDS)  # several tries, one line
+        assert len((tmp_path / "log").read_text().split("no ClickHouse at")) == 2
+        with engine(port, tmp_path / "clickhouse"):
+            until(lambda: ask(metrics, "/ready")[0] == 200, started, tmp_path)
+            started.send_signal(signal.SIGTERM)
+            assert started.wait(PATIENCE) == 0
+
+
+def test_a_worker_that_waits_for_clickhouse_ends_in_order(tmp_path: Path) -> None:
+    port = free_port()
+    own = {"clickhouse_url": f"http://sixfold:password@127.0.0.1:{port}/crm", "data": tmp_path / "data"}
+    with process("worker", tmp_path, **own) as started:
+        until(lambda: f"127.0.0.1:{port}/crm: the connection is refused" in read_log(tmp_path), started, tmp_path)
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(PATIENCE) == 0
+
+
+def test_a_clickhouse_that_refuses_the_worker_is_not_waited_for(
+    tmp_path: Path, clickhouse_server: ClickHouseServer
+) -> None:
+    address = f"{clickhouse_server.host}:{clickhouse_server.port}/crm"
+    own = {"clickhouse_url": f"http://{clickhouse_server.user}:wrong@{address}", "data": tmp_path / "data"}
+    with process("worker", tmp_path, **own) as started:
+        assert started.wait(PATIENCE) == 2
+    (line,) = read_log(tmp_path).splitlines()
+    assert f"refuses user {clickhouse_server.user}: correct user and password in SIXFOLD_CLICKHOUSE_URL" in line
+
+
+def read_log(directory: Path) -> str:
+    return (directory / "log").read_text()
 
 
 def own_settings(tmp_path: Path, server: ClickHouseServer, brokers: str) -> dict[str, Any]:
