@@ -41,11 +41,17 @@ async def open_log(settings: Settings, seconds: float = CONNECT_SECONDS) -> Asyn
 def kafka_arguments(settings: Settings) -> dict[str, Any]:
     """What aiokafka needs for the brokers of the settings; none for plain connections.
 
-    Raises `SettingsError` naming a file that cannot be used.
+    Raises `SettingsError` naming a file that cannot be used, or a user that is missing.
     """
     protocol = settings.kafka_security_protocol
     if protocol == "PLAINTEXT":
         return {}
+    if protocol.startswith("SASL") and not settings.kafka_username:
+        # an error here and not of the settings: the page and others share these, and need no login
+        raise SettingsError(
+            f"SIXFOLD_KAFKA_SECURITY_PROTOCOL={protocol} ({settings.origins()['kafka_security_protocol']}): needs a "
+            "user: set SIXFOLD_KAFKA_USERNAME and SIXFOLD_KAFKA_PASSWORD (or SIXFOLD_KAFKA_PASSWORD_FILE)"
+        )
     arguments: dict[str, Any] = {"security_protocol": protocol}
     if protocol.endswith("SSL"):
         arguments["ssl_context"] = _tls(settings)

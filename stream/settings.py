@@ -436,12 +436,6 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingsError(_lines(error, origins)) from None
         self._origins = origins
-        if self.kafka_security_protocol.startswith("SASL") and not self.kafka_username:
-            raise SettingsError(
-                f"{PREFIX}KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} "
-                f"({origins['kafka_security_protocol']}): needs a user: set {PREFIX}KAFKA_USERNAME and "
-                f"{PREFIX}KAFKA_PASSWORD (or {PREFIX}KAFKA_PASSWORD_FILE)"
-            )
         return self
 
     @classmethod

@@ -26,13 +26,18 @@ def exporter(*, port: int | None = None) -> int:
         Where to listen; SIXFOLD_EXPORTER_PORT, else 9660; 0 for any free one.
 
     """
-    from sinks.client import connect
+    from sinks.client import ClickHouseAway, connect
     from stream.commands.settings import warn_of_unknown_variables
+    from stream.kafka_access import kafka_arguments
 
     warn_of_unknown_variables()
     settings = Settings()
-    connect(settings).close()  # a wrong address or password is said at once
     log_to_stderr(settings.log_level, aiokafka="ERROR", urllib3="CRITICAL", clickhouse_connect="CRITICAL")
+    kafka_arguments(settings)
+    try:
+        connect(settings).close()  # a wrong password is said at once
+    except ClickHouseAway as error:
+        sys.stderr.write(f"sixfold: {error}; until then there are no figures\n")
     wished = settings.exporter_port if port is None else port
     return asyncio.run(_run(settings, PORT if wished is None else wished))
 

@@ -192,12 +192,29 @@ def test_a_worker_that_waits_for_clickhouse_ends_in_order(tmp_path: Path) -> Non
         assert started.wait(PATIENCE) == 0
 
 
-def test_a_clickhouse_that_refuses_the_worker_is_not_waited_for(
-    tmp_path: Path, clickhouse_server: ClickHouseServer
+def test_the_exporter_is_there_before_kafka_and_clickhouse(tmp_path: Path) -> None:
+    port, brokers, clickhouse = free_port(), free_port(), free_port()
+    own = {
+        "brokers": f"127.0.0.1:{brokers}",
+        "clickhouse_url": f"http://sixfold:password@127.0.0.1:{clickhouse}/crm",
+        "exporter_port": port,
+        "data": tmp_path / "data",
+    }
+    with process("exporter", tmp_path, **own) as started:
+        until(lambda: {"kafka", "clickhouse"} <= ask(port, "/ready")[1].get("reasons", {}).keys(), started, tmp_path)
+        assert ask(port, "/live")[0] == 200
+        assert f"127.0.0.1:{clickhouse}/crm: the connection is refused" in read_log(tmp_path)
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("command", ["worker", "exporter"])
+def test_a_clickhouse_that_refuses_us_is_not_waited_for(
+    command: str, tmp_path: Path, clickhouse_server: ClickHouseServer
 ) -> None:
     address = f"{clickhouse_server.host}:{clickhouse_server.port}/crm"
     own = {"clickhouse_url": f"http://{clickhouse_server.user}:wrong@{address}", "data": tmp_path / "data"}
-    with process("worker", tmp_path, **own) as started:
+    with process(command, tmp_path, **own) as started:
         assert started.wait(PATIENCE) == 2
     (line,) = read_log(tmp_path).splitlines()
     assert f"refuses user {clickhouse_server.user}: correct user and password in SIXFOLD_CLICKHOUSE_URL" in line
