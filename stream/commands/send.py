@@ -5,6 +5,7 @@ import difflib
 import json
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +17,8 @@ from cyclopts import Parameter
 from rich.text import Text
 
 from schemas import EVENT_TYPES, FIELD_KINDS, Rejected, decode
+from schemas.events import Members
+from schemas.fields import member_group
 from stream.commands.arguments import OR_STDIN
 from stream.commands.exits import NEGATIVE, OK, CommandError
 from stream.commands.output import AsJson, stderr, stdout, write_json
@@ -39,6 +42,8 @@ def send(
     as_json: AsJson = False,
 ) -> int:
     """Send one event. It is checked first; exit code 1: it would be rejected, and was not sent.
+
+    Members that nothing reads are sent, and named.
 
     Examples: `sixfold send --now --type crm.lead.created --data lead_id=1 utm.source=google utm.medium=cpc`,
     `sixfold send event.json`, `echo '{..}' | sixfold send -`
@@ -84,6 +89,8 @@ def send(
         stderr().print(Text(f"sixfold: not sent, {rejected}{hint}"))
         return NEGATIVE
     asyncio.run(_send(Settings(), encoded))
+    for warning in _unread(document["data"], EVENT_TYPES[document["type"]].data):
+        stderr().print(Text(f"sixfold: {warning}"))
     if as_json:
         write_json(document)
     else:
@@ -128,6 +135,17 @@ def _document(event: str) -> dict[str, Any]:
 
 def _missing_type() -> str:
     raise CommandError("there is no event: give it as JSON, or its --type and --data")
+
+
+def _unread(members: Mapping[str, object], model: type[Members], prefix: str = "data.") -> Iterator[str]:
+    """A line for every member that the contract lets pass and nobody reads: a slip of the pen, most often."""
+    for name, value in members.items():
+        if name not in model.model_fields:
+            near = difflib.get_close_matches(name, model.model_fields, n=1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"there are {', '.join(model.model_fields)}"
+            yield f"{prefix}{name} was sent, but nothing reads it; {hint}"
+        elif isinstance(value, dict) and (group := member_group(model, name)):
+            yield from _unread(value, group, f"{prefix}{name}.")
 
 
 def _near_type(name: str) -> str:

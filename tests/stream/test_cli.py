@@ -669,7 +669,19 @@ def test_send_completes_checks_and_sends_one_event(deployment: Settings, run: Ru
     again = run("send", "event.json", "--json", "--data", "utm.medium=cpc")
     assert again.json["id"] == "e1"
     assert again.json["data"] == {"lead_id": 5, "utm": {"source": "x", "medium": "cpc"}}
+    assert again.err == ""
     assert _end(deployment) == 2, "the rejected one was not sent"
+
+
+def test_send_names_members_that_nothing_reads(deployment: Settings, run: Run) -> None:
+    sent = run("send", "--now", "--type", "crm.lead.created", "--data", "lead_id=1", "stge=MQL", "utm.campagne=x")
+    assert sent.code == 0, sent.err
+    assert sent.err.splitlines() == [
+        "sixfold: data.stge was sent, but nothing reads it; did you mean data.stage?",
+        "sixfold: data.utm.campagne was sent, but nothing reads it; did you mean data.utm.campaign?",
+    ]
+    assert _end(deployment) == 1
+    assert "there are lead_id" in run("send", "--now", "--type", "crm.lead.deleted", "--data", "lead_id=1", "xyz=1").err
 
 
 def test_status_shows_lag_owner_and_freshness(deployment: Settings, crm: Client, run: Run) -> None:
