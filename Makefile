@@ -42,10 +42,8 @@ help:
 demo: .venv/.installed
 	.venv/bin/sixfold demo $(if $(ONCE),--once)
 
-# a fourth of the tests' time is spent waiting for servers: three processes keep two cores busy
-TEST_PROCESSES ?= 3
 test: .venv/.installed browser prometheus checkers
-	$(PYTEST) -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder
 
 chaos: .venv/.installed
 	rm -f .cache/chaos.jsonl && mkdir -p .cache

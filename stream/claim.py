@@ -180,16 +180,30 @@ async def _load(shard: Shard, manifests: Sequence[Manifest], store: Store) -> No
     ready = {manifest.epoch for manifest in manifests if manifest.ready}
     source = max(limits.keys() & ready, default=0)
     clean = same_rules and source > 0 and not above
-    if clean and await store.rolling_version(shard.number, source) <= (source << 32) + limits[source]:
-        await store.copy_generation(shard.number, source, shard.epoch)
-        async for rows in store.rolling(shard.number, shard.epoch):
-            for row in rows:
-                shard.rolling.restore(row.table, row.key, row.measures, row.sparse)
+    if clean and await _copy(shard, source, (source << 32) + limits[source], store):
         return
     if shard.nodes:
         why = "it was not left clean" if same_rules else "under other rules"
         logger.info("shard %d: counting %d nodes anew (%s)", shard.number, len(shard.nodes), why)
         await _count_anew(shard, above if same_rules else shard.nodes, store)
+
+
+async def _copy(shard: Shard, source: int, limit: int, store: Store) -> bool:
+    """Copy and load a generation; False if it holds more than its manifest says, which is the version `limit`.
+
+    An owner that was only paused may wake up at any time and write into it, also while it is copied. What such an
+    owner counted is read again: with its rows it would count twice.
+    """
+    if await store.rolling_version(shard.number, source) > limit:
+        return False
+    await store.copy_generation(shard.number, source, shard.epoch)
+    async for rows in store.rolling(shard.number, shard.epoch):
+        for row in rows:
+            shard.rolling.restore(row.table, row.key, row.measures, row.sparse)
+    if await store.rolling_version(shard.number, source) <= limit:
+        return True
+    shard.rolling.clear()
+    return False
 
 
 def _limits(manifests: Sequence[Manifest]) -> dict[int, int]:

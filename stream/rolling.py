@@ -105,10 +105,13 @@ class Rolling:
                 else:
                     del counts[bucket]
 
-    def mark_all(self) -> None:
-        """Write every row at the next flush: for a generation that is folded anew."""
+    def clear(self) -> None:
+        """Count nothing any more: at the next flush every row is deleted that nothing was added to again."""
         for name, rows in self._rows.items():
             self._dirty[name].update(rows)
+            self._counts[name].clear()
+            for key, measures in rows.items():
+                rows[key] = (0,) * len(measures)
 
     def take(self, shard: int, epoch: int, version: int) -> dict[str, list[bytes]]:
         """The changed rows as JSON lines for ClickHouse, by table; rows that are all zero are deleted ones."""

@@ -27,6 +27,8 @@ from tests.kafka.broker import KafkaBroker, free_port
 from tests.stream.gateway.serving import records
 
 PATIENCE = 180.0
+PASSWORD = "password"
+"""That of an engine of a test's own."""
 
 
 @pytest.fixture
@@ -164,7 +166,7 @@ def test_a_worker_begins_once_clickhouse_is_there(kafka: KafkaBroker, tmp_path: 
         "partitions": 2,
         "topic_prefix": name,
         "group": name,
-        "clickhouse_url": f"http://sixfold:password@127.0.0.1:{port}/crm",
+        "clickhouse_url": f"http://sixfold:{PASSWORD}@127.0.0.1:{port}/crm",
         "metrics_port": metrics,
         "data": tmp_path / "data",
     }
@@ -185,7 +187,7 @@ def test_a_worker_begins_once_clickhouse_is_there(kafka: KafkaBroker, tmp_path: 
 
 def test_a_worker_that_waits_for_clickhouse_ends_in_order(tmp_path: Path) -> None:
     port = free_port()
-    own = {"clickhouse_url": f"http://sixfold:password@127.0.0.1:{port}/crm", "data": tmp_path / "data"}
+    own = {"clickhouse_url": f"http://sixfold:{PASSWORD}@127.0.0.1:{port}/crm", "data": tmp_path / "data"}
     with process("worker", tmp_path, **own) as started:
         until(lambda: f"127.0.0.1:{port}/crm: the connection is refused" in read_log(tmp_path), started, tmp_path)
         started.send_signal(signal.SIGTERM)
@@ -196,7 +198,7 @@ def test_the_exporter_is_there_before_kafka_and_clickhouse(tmp_path: Path) -> No
     port, brokers, clickhouse = free_port(), free_port(), free_port()
     own = {
         "brokers": f"127.0.0.1:{brokers}",
-        "clickhouse_url": f"http://sixfold:password@127.0.0.1:{clickhouse}/crm",
+        "clickhouse_url": f"http://sixfold:{PASSWORD}@127.0.0.1:{clickhouse}/crm",
         "exporter_port": port,
         "data": tmp_path / "data",
     }

@@ -168,6 +168,14 @@ MUTATIONS = (
         "tests/property/test_simulation.py tests/property/test_paused_owners.py -k 'every_order or late_manifest'",
     ),
     Mutation(
+        CLAIM,
+        "what a lost claim writes into a generation while it is copied counts once more",
+        "stream/claim.py",
+        "source) <= limit:",
+        "source) >= 0:",
+        "tests/property/test_paused_owners.py",
+    ),
+    Mutation(
         RESUME,
         "one record is skipped after a takeover",
         "stream/claim.py",

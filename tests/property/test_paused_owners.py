@@ -1,4 +1,4 @@
-"""Two paused owners and one that dies while it loads: the schedule that random ones meet once in thousands."""
+"""Paused owners that wake up while another one loads: schedules that random ones meet once in thousands, or never."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -62,3 +62,43 @@ def test_a_late_manifest_does_not_skip_what_no_node_holds(weakened: bool) -> Non
         last.read(TOPICS.events, records[last.positions[TOPICS.events].offset :])
         run(shard.flush(last.take(), log, store))
     assert (store.visible() == expected(events)) is not weakened
+
+
+class WakingStore(MemoryStore):
+    """While a generation is copied its owner wakes up, and writes the flush that it had in hand."""
+
+    paused: shard.Effects | None = None
+    log: MemoryLog
+
+    async def copy_generation(self, number: int, source: int, epoch: int) -> None:
+        if self.paused is not None:
+            paused, self.paused = self.paused, None
+            await shard.flush(paused, self.log, self)
+        await super().copy_generation(number, source, epoch)
+
+
+def test_what_an_owner_that_wakes_up_writes_into_the_copied_generation_counts_once() -> None:
+    """Its nodes were loaded before: what it counted is read again."""
+    log, store = MemoryLog(Fuse()), WakingStore(Fuse())
+    store.log = log
+    events = [_lead("a", 1, stage="tofu"), _lead("b", 2, lead_magnet="ebook"), _lead("c", 3, stage="customer")]
+    for event in events:
+        log.append(TOPICS.events, 0, b"lead:1", event)
+    records = log.records[TOPICS.events, 0]
+
+    def take_over() -> shard.Shard:
+        return run(claim.take_over(0, 1, RULES, log, store, topics=TOPICS))  # type: ignore[arg-type,no-any-return]
+
+    first = take_over()
+    first.read(TOPICS.events, records[:1])
+    run(shard.flush(first.take(), log, store))
+    first.read(TOPICS.events, records[1:2])
+    store.paused = first.take()
+    second = take_over()
+    assert store.paused is None
+    assert store.visible() == expected(events[:1])
+    second.read(TOPICS.events, records[second.positions[TOPICS.events].offset :])
+    run(shard.flush(second.take(), log, store))
+    assert store.visible() == expected(events)
+    run(shard.flush(take_over().take(), log, store))
+    assert store.visible() == expected(events), "and so it is for the next owner"

@@ -244,9 +244,7 @@ def test_a_command_in_another_folder_than_the_stacks_says_how_to_find_it(run: Ru
 # Services out of reach
 
 
-@pytest.mark.parametrize(
-    "command", [["audit"], ["report", "calls"], ["sql", "SELECT 1"], ["rules", "list"], ["exporter"]]
-)
+@pytest.mark.parametrize("command", [["audit"], ["report", "calls"], ["sql", "SELECT 1"], ["rules", "list"]])
 def test_clickhouse_out_of_reach_is_one_line_with_its_address(
     command: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
