@@ -215,7 +215,7 @@ def test_a_clickhouse_that_refuses_us_is_not_waited_for(
     command: str, tmp_path: Path, clickhouse_server: ClickHouseServer
 ) -> None:
     address = f"{clickhouse_server.host}:{clickhouse_server.port}/crm"
-    own = {"clickhouse_url": f"http://{clickhouse_server.user}:wrong@{address}", "data": tmp_path / "data"}
+    own = {"clickhouse_url": f"http://{clickhouse_server.user}:{clickhouse_server.password}0@{address}", "data": tmp_path / "data"}
     with process(command, tmp_path, **own) as started:
         assert started.wait(PATIENCE) == 2
     (line,) = read_log(tmp_path).splitlines()
