@@ -214,12 +214,13 @@ def test_the_exporter_is_there_before_kafka_and_clickhouse(tmp_path: Path) -> No
 def test_a_clickhouse_that_refuses_us_is_not_waited_for(
     command: str, tmp_path: Path, clickhouse_server: ClickHouseServer
 ) -> None:
-    address = f"{clickhouse_server.host}:{clickhouse_server.port}/crm"
-    own = {"clickhouse_url": f"http://{clickhouse_server.user}:{clickhouse_server.password}0@{address}", "data": tmp_path / "data"}
+    server = clickhouse_server
+    url = f"http://{server.user}:{PASSWORD}@{server.host}:{server.port}/crm"  # that of another
+    own = {"clickhouse_url": url, "data": tmp_path / "data"}
     with process(command, tmp_path, **own) as started:
         assert started.wait(PATIENCE) == 2
     (line,) = read_log(tmp_path).splitlines()
-    assert f"refuses user {clickhouse_server.user}: correct user and password in SIXFOLD_CLICKHOUSE_URL" in line
+    assert f"refuses user {server.user}: correct user and password in SIXFOLD_CLICKHOUSE_URL" in line
 
 
 def read_log(directory: Path) -> str:
