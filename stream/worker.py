@@ -449,14 +449,14 @@ class Worker:
             raise RuntimeError(f"{batch.tp}: a batch before offset {batch.follows} was lost; reading it again")
 
     def room(self) -> int:
-        """How many records may be read and not flushed: at first a fixed number, then two for every node.
+        """How many records may be read and not flushed: at first a fixed number, then three for every two more nodes.
 
         The more a flush holds, the seldomer a node is written, and that is most of what an event costs. The more nodes
         there are, the wider apart are the events of one: so flushes grow with them, and what is in flight never needs
         much of the memory beside what is kept.
         """
         nodes = sum(len(shard.nodes) for shard in self.shards.values())
-        return min(self._max_inflight, max(FEWEST_INFLIGHT, 2 * nodes))
+        return min(self._max_inflight, max(FEWEST_INFLIGHT, (3 * nodes - FEWEST_INFLIGHT) // 2))
 
     def _dirty(self) -> int:
         return sum(shard.dirty for shard in self.shards.values())
