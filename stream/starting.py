@@ -52,11 +52,8 @@ async def await_log(settings: Settings, away: Callable[[str], None] = lambda _re
             refusals = 0 if isinstance(error, LogAway) else refusals + 1
             if refusals and (not waited or refusals >= REFUSALS):
                 raise
-            away(str(error))
-            if not waited:
-                logger.warning("%s; until then nothing is done", error)
+            await _wait(error, away, first=not waited)
             waited = True
-            await asyncio.sleep(RETRY_SECONDS)
         else:
             break
     try:
@@ -66,6 +63,14 @@ async def await_log(settings: Settings, away: Callable[[str], None] = lambda _re
         yield log
     finally:
         await opening.__aexit__(None, None, None)
+
+
+async def _wait(error: Exception, away: Callable[[str], None], *, first: bool) -> None:
+    """Tell who is away, the log only the first time, and let some time pass."""
+    away(str(error))
+    if first:
+        logger.warning("%s; until then nothing is done", error)
+    await asyncio.sleep(RETRY_SECONDS)
 
 
 async def await_clickhouse(settings: Settings, away: Callable[[str], None]) -> None:
@@ -80,11 +85,8 @@ async def await_clickhouse(settings: Settings, away: Callable[[str], None]) -> N
         try:
             client = await asyncio.to_thread(connect, settings, database="default")
         except ClickHouseAway as error:
-            away(str(error))
-            if not waited:
-                logger.warning("%s; until then nothing is done", error)
+            await _wait(error, away, first=not waited)
             waited = True
-            await asyncio.sleep(RETRY_SECONDS)
         else:
             client.close()
             break

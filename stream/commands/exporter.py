@@ -33,9 +33,10 @@ def exporter(*, port: int | None = None) -> int:
     warn_of_unknown_variables()
     settings = Settings()
     log_to_stderr(settings.log_level, aiokafka="ERROR", urllib3="CRITICAL", clickhouse_connect="CRITICAL")
+    # what waiting does not mend is said at once: a missing user or file here, a wrong password there
     kafka_arguments(settings)
     try:
-        connect(settings).close()  # a wrong password is said at once
+        connect(settings).close()
     except ClickHouseAway as error:
         sys.stderr.write(f"sixfold: {error}; until then there are no figures\n")
     wished = settings.exporter_port if port is None else port

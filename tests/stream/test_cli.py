@@ -241,6 +241,15 @@ def test_a_command_in_another_folder_than_the_stacks_says_how_to_find_it(run: Ru
     assert "set SIXFOLD_DATA to its data directory" in answer.err
 
 
+def test_an_exporter_without_the_user_that_kafka_wants_is_told_at_once(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIXFOLD_KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT")
+    answer = run("exporter")
+    assert (answer.code, answer.out) == (2, "")
+    assert "needs a user: set SIXFOLD_KAFKA_USERNAME" in answer.err
+
+
 # Services out of reach
 
 
