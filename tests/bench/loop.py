@@ -1,17 +1,24 @@
-"""The yardstick: five simple tables over the same topic, by hand, in memory.
+"""The yardsticks: what the same topic costs in memory, by hand. usage: python -m tests.bench.loop BROKER TOPIC RECORDS
 
-No durability, no merges, no late links, no models: what the events would cost if nothing could go wrong.
-usage: python -m tests.bench.loop BROKER TOPIC RECORDS
+The loop keeps five simple tables, without durability, merges, late links and models: what the events would cost if
+nothing could go wrong. The batch keeps every event, and at the end computes with `stream/batch.py` the very tables that
+the worker keeps: the reports as they are meant, still without durability and with nothing to show before the end.
 """
 
 import asyncio
+import gc
 import json
 import resource
 import sys
 from collections import defaultdict
+from collections.abc import Callable
 
 import msgspec
 from aiokafka import AIOKafkaConsumer
+
+import schemas
+from stream import batch
+from stream.rules import Rules
 
 decode = msgspec.json.Decoder().decode
 
@@ -50,22 +57,46 @@ class Tables:
                 self.spend[data["date"], data.get("campaign_id") or ""] += float(data["amount"])
 
 
-async def main(broker: str, topic: str, records: int) -> None:
+def cpu_seconds() -> float:
+    """User and system time of this process so far."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+async def read(broker: str, topic: str, records: int, take: Callable[[bytes], None]) -> None:
+    """Hand over the values of so many records from the start of a topic."""
     consumer = AIOKafkaConsumer(
         topic, bootstrap_servers=broker, auto_offset_reset="earliest", max_partition_fetch_bytes=4 << 20
     )
     await consumer.start()
-    tables, seen = Tables(), 0
-    before = resource.getrusage(resource.RUSAGE_SELF)
+    seen = 0
     while seen < records:
-        for batch in (await consumer.getmany(timeout_ms=500, max_records=10_000)).values():
-            for record in batch:
-                tables.add(record.value)
-            seen += len(batch)
-    after = resource.getrusage(resource.RUSAGE_SELF)
+        for found in (await consumer.getmany(timeout_ms=500, max_records=10_000)).values():
+            for record in found:
+                take(record.value)
+            seen += len(found)
     await consumer.stop()
-    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(json.dumps({"cpu_us_per_event": seconds / seen * 1e6}))
+
+
+async def main(broker: str, topic: str, records: int) -> None:
+    before = cpu_seconds()
+    await read(broker, topic, records, Tables().add)
+    loop = cpu_seconds() - before
+    # as in the worker, whose objects have no cycles either
+    gc.disable()
+    events: list[schemas.Event] = []
+
+    def keep(value: bytes) -> None:
+        try:
+            events.append(schemas.decode(value, None))
+        except schemas.Rejected:
+            return
+
+    before = cpu_seconds()
+    await read(broker, topic, records, keep)
+    batch.tables(events, Rules())
+    whole = cpu_seconds() - before
+    print(json.dumps({"loop": loop / records * 1e6, "batch": whole / records * 1e6}))
 
 
 if __name__ == "__main__":

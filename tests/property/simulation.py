@@ -1,14 +1,14 @@
 """A company of workers in memory: the real fold, flow, shard and claim over a log and a store that can fail anywhere.
 
 One `Simulation` deals a list of events out to the logs (shuffled, some twice, some under a wrong key), lets workers
-read them in batches of any size, kills them at every step of a flush or a takeover, wakes up killed ones as zombies
-later, and goes on until both topics are read to their end. What the store then shows is compared with the batch
-reference.
+read them in batches of any size, kills or pauses them at every step of a flush or a takeover, lets those that are
+paused go on at any step of those who came after them, and goes on until both topics are read to their end. What the
+store then shows is compared with the batch reference.
 """
 
 import json
 import random
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -26,10 +26,16 @@ NOW_MS = 1_780_000_000_000
 TOPICS = shard.Topics()
 RULES = Rules(stages={"MQL": "mofu", "SQL": "bofu"}, own_domains=("example.com",))
 Tables = dict[str, dict[tuple[str, ...], Any]]
+#: the numbers of steps after which something happens
+SOON = (0, 1, 2, 3, 5, 8, 13, 21, 34)
 
 
 class Crash(Exception):  # noqa: N818 - it says what happens
     """The worker dies here."""
+
+
+#: what a process does until its flush is written: it has these shards then
+Turn = Coroutine[Any, Any, dict[int, "shard.Shard"]]
 
 
 class Record(NamedTuple):
@@ -43,12 +49,12 @@ class Record(NamedTuple):
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run a coroutine that never waits."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value
-    raise AssertionError("nothing here may wait")
+    """Run a coroutine to its end while nobody else does anything."""
+    while True:
+        try:
+            coroutine.send(None)
+        except StopIteration as stop:
+            return stop.value
 
 
 @dataclass
@@ -57,12 +63,17 @@ class Fuse:
 
     left: int | None = None
 
-    def step(self) -> None:
+    def step(self) -> "Fuse":
+        """A step, to be awaited: after it others may do something."""
         if self.left is not None:
             self.left -= 1
             if self.left < 0:
                 self.left = None
                 raise Crash
+        return self
+
+    def __await__(self) -> Generator[None]:
+        yield
 
 
 class MemoryLog:
@@ -84,11 +95,12 @@ class MemoryLog:
 
     async def produce(self, records: Sequence[Outgoing]) -> None:
         for record in records:
-            self.fuse.step()
+            await self.fuse.step()
             at = record.timestamp_ms or NOW_MS
             self.append(record.topic, record.partition, record.key, record.value, at, record.headers)
 
     async def bounds(self, partitions: Sequence[Any]) -> dict[Any, tuple[int, int]]:
+        await self.fuse.step()
         return {tp: (0, len(self.records.get(tuple(tp), ()))) for tp in partitions}
 
     async def record_before(self, partition: Any, offset: int) -> Mark | None:
@@ -112,7 +124,7 @@ class MemoryStore:
     async def insert(self, rows: Mapping[str, Sequence[bytes]]) -> None:
         for table, lines in rows.items():
             for line in lines:
-                self.fuse.step()
+                await self.fuse.step()
                 self._put(table, msgspec.json.decode(line))
 
     def _put(self, table: str, row: dict[str, Any]) -> None:
@@ -137,21 +149,25 @@ class MemoryStore:
             self.erased.add(row["entity"])
 
     async def claim(self, number: int) -> int:
-        self.fuse.step()
+        await self.fuse.step()
         self.epochs[number] = self.epochs.get(number, 0) + 1
         return self.epochs[number]
 
     async def manifests(self, number: int) -> list[Manifest]:
+        await self.fuse.step()
         return [self.manifest[place] for place in sorted(self.manifest) if place[0] == number]
 
     async def nodes(self, number: int) -> AsyncIterator[Sequence[LoadedNode]]:
-        yield [node for (of, _), node in self.node_rows.items() if of == number]
+        for place in [place for place in self.node_rows if place[0] == number]:
+            await self.fuse.step()
+            yield [self.node_rows[place]]
 
     def _rows(self, table: str, number: int, epoch: int) -> Iterable[tuple[tuple[str, ...], dict[str, Any]]]:
         return self.roll[table].get((number, epoch), {}).items()
 
     async def rolling(self, number: int, epoch: int) -> AsyncIterator[Sequence[LoadedRow]]:
         for table in TABLES:
+            await self.fuse.step()
             yield [
                 LoadedRow(table.name, key, *_measures(table, row), row["version"])
                 for key, row in self._rows(table.name, number, epoch)
@@ -159,6 +175,7 @@ class MemoryStore:
             ]
 
     async def rolling_version(self, number: int, epoch: int) -> int:
+        await self.fuse.step()
         return max(
             (row["version"] for table in TABLES for _, row in self._rows(table.name, number, epoch)),
             default=0,
@@ -168,8 +185,13 @@ class MemoryStore:
         for table in TABLES:
             for _, row in list(self._rows(table.name, number, source)):
                 if not row["is_deleted"]:
-                    self.fuse.step()
+                    await self.fuse.step()
                     self._put(table.name, {**row, "epoch": epoch, "version": epoch << 32})
+
+    def drop_generations(self, number: int, epoch: int) -> None:
+        for generations in self.roll.values():
+            for place in [place for place in generations if place[0] == number and place[1] < epoch]:
+                del generations[place]
 
     def visible(self) -> Tables:
         """What the views show: the newest manifest's generation of each shard, summed."""
@@ -209,10 +231,12 @@ class Simulation:
         self.log = MemoryLog(self.fuse)
         self.store = MemoryStore(self.fuse)
         self.workers: dict[int, shard.Shard] = {}
-        self.zombies: list[shard.Effects] = []
+        # what was paused in the middle, while others have the shards now and were not told
+        self.zombies: list[Turn] = []
         self.kills = 0
-        # some schedules have many owners that are only paused
-        self.takeovers = self.rng.choice((0.03, 0.1, 0.3))
+        # some schedules have many that are paused, and in some they go on all the time
+        self.pauses = self.rng.choice((0.03, 0.1, 0.3))
+        self.restless = self.rng.choice((0.0, 0.05, 0.3))
         # in some every shard is alone, in others one process has all
         self.together = self.rng.choice((0.0, 0.5, 1.0))
         order = self.events + self.rng.sample(self.events, len(self.events) // 3)
@@ -229,73 +253,91 @@ class Simulation:
     def run(self) -> Tables:
         # a schedule that kills too often would never end
         deaths = self.rng.randrange(16) if self.crashes else 0
-        while pending := self._pending():
-            number = self.rng.choice(pending)
-            if deaths and self.rng.random() < 0.4:
-                deaths -= 1
-                self.fuse.left = self.rng.choice((0, 1, 2, 3, 5, 8, 13, 21, 34))
-            process = self._process(number)
-            try:
-                self._work(number, process)
-            except Crash:
-                self.kills += 1
-                for each in process:
-                    self.workers.pop(each, None)
-            self.fuse.left = None
-            if self.zombies and self.rng.random() < 0.3:
-                self._wake()
-        while self.zombies:
-            self._wake()
+        while (pending := self._pending()) or self.zombies:
+            if pending:
+                if deaths and self.rng.random() < 0.4:
+                    deaths -= 1
+                    self.fuse.left = self.rng.choice(SOON)
+                self._work(self.rng.choice(pending))
+                self.fuse.left = None
+            if self.zombies and (not pending or self.rng.random() < 0.3):
+                self._wake(self.rng.choice(SOON))
         for number in range(self.shards):  # whoever comes next must find the same
             if self.crashes and self.rng.random() < 0.5:
-                self.workers.pop(number, None)
-                self._load(number)
+                run(self._load(number))
         return self.store.visible()
 
     def _pending(self) -> list[int]:
+        """The shards of which something is to be read, or is to be written, or whose owner lost its claim."""
         found = []
         for number in range(self.shards):
             worker = self.workers.get(number)
-            if worker and worker.moved:
+            lost = worker is not None and worker.epoch < self.store.epochs[number]
+            if lost and self.rng.random() < 0.5:  # it finds out sooner or later, and claims again
+                del self.workers[number]
+                worker = None
+            behind = any(
+                len(self.log.records.get((topic, number), ())) > (worker.positions[topic].offset if worker else 0)
+                for topic in (TOPICS.events, TOPICS.documents)
+            )
+            if lost or behind or (worker and worker.moved):
                 found.append(number)
-                continue
-            for topic in (TOPICS.events, TOPICS.documents):
-                end = len(self.log.records.get((topic, number), ()))
-                if end > (worker.positions[topic].offset if worker else 0):
-                    found.append(number)
-                    break
-        if not found:
-            return []
         return found
 
-    def _load(self, number: int) -> shard.Shard:
-        worker = run(
-            claim.take_over(number, self.shards, self.rules, self.log, self.store, topics=TOPICS)  # type: ignore[arg-type]
+    async def _load(self, number: int) -> shard.Shard:
+        worker = await claim.take_over(
+            number,
+            self.shards,
+            self.rules,
+            self.log,
+            self.store,  # type: ignore[arg-type] - TP is a tuple here
+            topics=TOPICS,
         )
-        assert isinstance(worker, shard.Shard)
         worker.remembered = self.rng.choice((0, 2, 3, shard.REMEMBERED))
-        self.workers[number] = worker
         return worker
 
-    def _process(self, number: int) -> list[int]:
-        """The shards whose flush this is: the one, and now and then others that are loaded."""
+    def _work(self, number: int) -> None:
+        """The turn of a shard, and of others that are loaded, whose flush it is, too."""
         others = [each for each in self.workers if each != number]
-        return [number, *(each for each in others if self.rng.random() < self.together)]
-
-    def _work(self, number: int, process: list[int]) -> None:
-        if number not in self.workers:
-            self._load(number)
-        group = {each: self.workers[each] for each in process}
-        if self.crashes and self.rng.random() < self.takeovers:  # someone else takes over; these are not told
-            for each, worker in group.items():
-                del self.workers[each]
-                self._read(worker, each)
-            self.zombies.append(self._take(group))
+        process = [number, *(each for each in others if self.rng.random() < self.together)]
+        turn = self._turn(number, {each: self.workers.pop(each) for each in process if each in self.workers})
+        paused = self.crashes and self.rng.random() < self.pauses
+        try:
+            kept = self._drive(turn, self.rng.choice(SOON) if paused else None)
+        except Crash:
+            self.kills += 1
             return
+        if kept is None:
+            self.zombies.append(turn)
+            return
+        self.workers.update(kept)
+        for each, worker in kept.items():  # old generations go when nobody else has claimed for a while
+            if self.rng.random() < 0.1 and worker.epoch == self.store.epochs[each]:
+                self.store.drop_generations(each, worker.epoch)
+
+    def _drive(self, turn: Turn, most: int | None) -> dict[int, shard.Shard] | None:
+        """Go on with a turn while zombies go on with theirs, at most for so many steps; None if there are more."""
+        while most is None or most > 0:
+            try:
+                turn.send(None)
+            except StopIteration as stop:
+                kept: dict[int, shard.Shard] = stop.value
+                return kept
+            if most is not None:
+                most -= 1
+            if self.zombies and self.rng.random() < self.restless:
+                self._wake(self.rng.choice(SOON))
+        return None
+
+    async def _turn(self, number: int, group: dict[int, shard.Shard]) -> dict[int, shard.Shard]:
+        """Read and flush; what is not loaded is taken over before. Returns the shards that it has then."""
+        if number not in group:
+            group[number] = await self._load(number)
         for _ in range(self.rng.randint(1, 3)):
             for each, worker in group.items():
                 self._read(worker, each)
-        run(shard.flush(self._take(group), self.log, self.store))
+        await shard.flush(self._take(group), self.log, self.store)
+        return group
 
     def _take(self, group: dict[int, shard.Shard]) -> shard.Effects:
         """Fold a few nodes at a time, and read on in between: what is read then is of the next flush."""
@@ -317,15 +359,21 @@ class Simulation:
             start = worker.positions[topic].offset
             worker.read(topic, records[start : start + self.rng.randint(0, 5)])
 
-    def _wake(self) -> None:
+    def _wake(self, most: int) -> None:
+        """Let a zombie go on for so many steps, or die."""
         zombie = self.zombies.pop(self.rng.randrange(len(self.zombies)))
-        if self.rng.random() < 0.5:
-            self.fuse.left = self.rng.randrange(20)
-        try:
-            run(shard.flush(zombie, self.log, self.store))
-        except Crash:
+        if self.rng.random() < 0.1:
+            zombie.close()
             self.kills += 1
-        self.fuse.left = None
+            return
+        burning, self.fuse.left = self.fuse.left, None
+        try:
+            for _ in range(most):
+                zombie.send(None)
+            self.zombies.append(zombie)
+        except StopIteration:
+            pass
+        self.fuse.left = burning
 
 
 def expected(events: list[bytes], rules: Rules = RULES) -> Tables:

@@ -1,4 +1,4 @@
-"""Paused owners that wake up while another one loads: schedules that random ones meet once in thousands, or never."""
+"""Paused owners that wake up while another one loads: schedules that random ones meet once in hundreds or thousands."""
 
 import json
 from collections.abc import Mapping, Sequence

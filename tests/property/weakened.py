@@ -1,7 +1,7 @@
 """The machine with one rule broken at a time. Each must be caught by the simulation: that is what shows it can fail."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
 from unittest.mock import patch
 
@@ -123,10 +123,25 @@ def a_new_owner_says_nothing_until_it_is_ready() -> Any:
     insert = MemoryStore.insert
 
     async def weak(self: MemoryStore, rows: Any) -> None:
-        if list(rows) != ["manifest"] or b'"ready":0' not in rows["manifest"][0]:
+        if not any(b'"ready":0' in line for line in rows.get("manifest", ())):
             await insert(self, rows)
 
     return patch.object(MemoryStore, "insert", weak)
+
+
+def a_generation_is_looked_at_before_it_is_copied_only() -> Any:
+    """What its owner, who was only paused, writes while it is copied goes unnoticed."""
+
+    async def weak(shard: shard.Shard, source: int, limit: int, store: Any) -> bool:
+        if await store.rolling_version(shard.number, source) > limit:
+            return False
+        await store.copy_generation(shard.number, source, shard.epoch)
+        async for rows in store.rolling(shard.number, shard.epoch):
+            for row in rows:
+                shard.rolling.restore(row.table, row.key, row.measures, row.sparse)
+        return True
+
+    return patch.object(claim, "_copy", weak)
 
 
 def a_cycle_counts_at_each_of_its_nodes() -> Any:
@@ -153,12 +168,10 @@ def a_foreign_event_is_folded_where_it_was_read() -> Any:
     """Events under a wrong key are not sent home."""
     event_for = shard.Shard._event
 
-    def weak(self: shard.Shard, record: Any, _: str) -> Any:
-        try:
-            home = decode(record.value, None).home
-        except Rejected:
-            home = ""
-        return event_for(self, record, home)
+    def weak(self: shard.Shard, record: Any, name: str, *, home: bool) -> Any:
+        with suppress(Rejected):
+            name, home = decode(record.value, None).home, True
+        return event_for(self, record, name, home=home)
 
     return patch.object(shard.Shard, "_event", weak)
 
@@ -265,6 +278,7 @@ VARIANTS: tuple[Variant, ...] = (
     an_order_key_without_the_value,
     new_places_get_only_what_grew,
     every_shard_left_clean,
+    a_generation_is_looked_at_before_it_is_copied_only,
     a_cycle_counts_at_each_of_its_nodes,
     a_foreign_event_is_folded_where_it_was_read,
     a_manifest_goes_as_far_as_was_read,
