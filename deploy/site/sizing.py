@@ -14,6 +14,8 @@ COLUMNS: Mapping[str, tuple[str, int]] = {
     "cpu_us_per_event": ("worker's CPU an event, µs", 1),
     "loop_cpu_us_per_event": ("a hand-written loop's, µs", 1),
     "ratio": ("ratio", 1),
+    "batch_cpu_us_per_event": ("the batch's in memory, µs", 1),
+    "batch_ratio": ("ratio", 1),
     "events_per_cpu_second": ("events a second of one core", 0),
     "nodes": ("nodes", 0),
     "peak_mib": ("worker's peak memory, MiB", 0),
