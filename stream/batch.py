@@ -25,19 +25,24 @@ def documents(events: Iterable[Event]) -> dict[str, Document]:
     return {entity: _document(of_entity) for entity, of_entity in said.items()}
 
 
+def counted(events: Iterable[Event]) -> dict[str, dict[str, Document]]:
+    """For each root, the documents that it counts, by entity."""
+    all_documents = documents(events)
+    members: dict[str, dict[str, Document]] = defaultdict(dict)
+    for entity, document in all_documents.items():
+        members[root(entity, all_documents.get)][entity] = document
+    return members
+
+
 #: measures, and the sparse counts by whole unit
 Row = tuple[list[int], dict[int, int]]
 
 
 def tables(events: Iterable[Event], rules: Rules) -> dict[str, dict[tuple[str, ...], Row]]:
     """The rows of every rolling table, all-zero ones left out."""
-    all_documents = documents(events)
-    members: dict[str, dict[str, Document]] = defaultdict(dict)
-    for entity, document in all_documents.items():
-        members[root(entity, all_documents.get)][entity] = document
     rows: dict[str, dict[tuple[str, ...], Row]] = {table.name: {} for table in TABLES}
-    for entity, counted in members.items():
-        _, contributions = account(entity, counted, rules)
+    for entity, of_root in counted(events).items():
+        _, contributions = account(entity, of_root, rules)
         for name, contributed in contributions.items():
             for key, measures, bucket in contributed:
                 totals, counts = rows[name].setdefault(key, ([0] * len(measures), {}))

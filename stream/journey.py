@@ -13,7 +13,7 @@ from stream.advances import credit_calls
 from stream.calendar import LAST_DAY, NO_RATE_DAY
 from stream.channels import DIRECT, NONE, Origin, Raw, Said, campaign_of
 from stream.flow import id_of, kind_of, touch_ids
-from stream.fold import Document, Fields, Key
+from stream.fold import Document, Fields, Key, canonical
 from stream.records import Call, Credit, Lead, Opportunity, Spend, StageChange, Touch
 from stream.rules import Rules
 from stream.stages import BOFU, CUSTOMER, FUNNEL, MOFU, TOFU
@@ -180,7 +180,7 @@ def _lead(group: _Group, rules: Rules) -> Lead:
     for document, _, _ in members.values():
         history += document.history("stage")
     if len(members) > 1:
-        history.sort(key=lambda each: each[0])
+        history.sort(key=lambda each: (each[0], canonical("stage", each[1])))  # as within the history of one lead
     # when the group's reached stage came to each rank or above it
     rises: list[int | None] = [None] * len(FUNNEL)
     stages: list[StageChange] = []
