@@ -18,6 +18,7 @@ import msgspec
 from schemas import decode, entity_key, homes
 from stream import batch, claim, shard
 from stream.claim import LoadedNode, LoadedRow, Manifest
+from stream.fold import changes
 from stream.log import Mark, Outgoing, home_partition, mark_of
 from stream.reports import TABLES
 from stream.rolling import account
@@ -43,11 +44,14 @@ Turn = Coroutine[Any, Any, dict[int, "shard.Shard"]]
 
 
 class Outcome(NamedTuple):
-    """What is left in the end: the rolling tables, the records of nodes that facts are made of, and who is erased."""
+    """What is left in the end: the rolling tables, the records of nodes that facts are made of, who is erased, and what
+    was said of people (entity, field, value, id of the event).
+    """
 
     tables: Tables
     records: Counter[str]
     erased: set[str]
+    people: set[tuple[str, str, str, str]]
 
 
 class Record(NamedTuple):
@@ -133,6 +137,7 @@ class MemoryStore:
         }
         self.dead_letters: dict[tuple[Any, ...], str] = {}
         self.erased: set[str] = set()
+        self.people: set[tuple[str, str, str, str]] = set()
 
     async def insert(self, rows: Mapping[str, Sequence[bytes]]) -> None:
         for table, lines in rows.items():
@@ -161,6 +166,8 @@ class MemoryStore:
             self.dead_letters[row["topic"], row["partition"], row["offset"]] = row["reason"]
         elif table == "erased":
             self.erased.add(row["entity"])
+        elif table == "people":
+            self.people.add((row["entity"], row["field"], row["value"], row["id"]))
 
     async def claim(self, number: int) -> int:
         await self.fuse.step()
@@ -296,7 +303,7 @@ class Simulation:
         for number in range(self.shards):  # whoever comes next must find the same
             if self.crashes and self.rng.random() < 0.5:
                 run(self._load(number))
-        return Outcome(self.store.visible(), self.store.records(), self.store.erased)
+        return Outcome(self.store.visible(), self.store.records(), self.store.erased, self.store.people)
 
     def _pending(self) -> list[int]:
         """The shards of which something is to be read, or is to be written, or whose owner lost its claim."""
@@ -416,7 +423,13 @@ def expected(events: list[bytes], rules: Rules = RULES) -> Outcome:
     for node, journey in zip(nodes, journeys, strict=True):
         node["leads"] = [journey.lead] if journey.lead else []
     erased = _erased(events)
-    return Outcome(tables, Counter(_texts(nodes, erased)), erased)
+    said = [change for event in events for change in changes(decode(event, None)) if change.personal]
+    people = {
+        (change.entity, name, value or "", change.key[3])
+        for change in said
+        for name, value in (change.personal or {}).items()
+    }
+    return Outcome(tables, Counter(_texts(nodes, erased)), erased, people)
 
 
 def _erased(events: list[bytes]) -> set[str]:
