@@ -109,7 +109,7 @@ class ClickHouseStore:
 
     # -- owning
 
-    async def claim(self, shard: int) -> int:
+    async def claim(self, shard: int, rules_hash: str) -> int:
         """Claim a shard: an epoch above every one before it that nobody else holds (a tie claims again)."""
         for _ in range(_TRIES):
             found = await self._rows(
@@ -118,7 +118,13 @@ class ClickHouseStore:
                 shard=shard,
             )
             epoch, token = int(found[0][0]) + 1, secrets.token_hex(8)
-            claim = {"shard": shard, "epoch": epoch, "token": token, "worker": self._worker}
+            claim = {
+                "shard": shard,
+                "epoch": epoch,
+                "token": token,
+                "worker": self._worker,
+                "rules_hash": rules_hash,
+            }
             await self._insert("claims", [msgspec.json.encode(claim)])
             holders = await self._rows(
                 "SELECT epoch, token FROM claims WHERE shard = {shard:UInt16} AND epoch >= {epoch:UInt32}",
@@ -129,6 +135,17 @@ class ClickHouseStore:
                 return epoch
             await asyncio.sleep(secrets.randbelow(200) / 1000)
         raise RuntimeError(f"shard {shard}: {_TRIES} claims in a row met another worker's; is one started in a loop?")
+
+    async def claimed_under(self, shard: int, above: int, below: int) -> set[str]:
+        """The hashes of the rules under which epochs between these two were claimed; '' of a version before 61."""
+        rows = await self._rows(
+            "SELECT DISTINCT rules_hash FROM claims WHERE shard = {shard:UInt16}"
+            " AND epoch > {above:UInt32} AND epoch < {below:UInt32}",
+            shard=shard,
+            above=above,
+            below=below,
+        )
+        return {str(row[0]) for row in rows}
 
     async def epochs(self) -> dict[int, int]:
         """The greatest claimed epoch of every shard."""

@@ -3,6 +3,9 @@
 The manifest is the truth. Its rules, its marks and what lies above it in the tables say whether the rolling rows of
 the generation before can be copied, or the nodes must be counted anew.
 
+An owner of other rules that claimed since then, and is only paused, may yet write what nodes count under its rules, in
+rows above those of the generation before. So its claim alone has all nodes counted and written anew.
+
 A new owner's first write is a manifest that is not ready: the positions it starts from, under its epoch. Without it,
 an owner that dies while it loads would leave rows above those of the owner before; were that one only paused, its late
 manifest would move the position past records whose nodes nobody kept.
@@ -68,8 +71,11 @@ class LoadedRow(msgspec.Struct, frozen=True, gc=False):
 class Store(Sink, Protocol):
     """The state store."""
 
-    async def claim(self, shard: int) -> int:
-        """Claim a shard: an epoch above every one before it that nobody else holds."""
+    async def claim(self, shard: int, rules_hash: str) -> int:
+        """Claim a shard under these rules: an epoch above every one before it that nobody else holds."""
+
+    async def claimed_under(self, shard: int, above: int, below: int) -> set[str]:
+        """The hashes of the rules under which epochs between these two were claimed."""
 
     async def manifests(self, shard: int) -> list[Manifest]:
         """The newest manifest of each epoch, ascending by epoch."""
@@ -129,7 +135,7 @@ async def take_over(
     found = await store.manifests(number)
     if found:
         await _check_gap(found[-1], log, topics, incarnation)
-    epoch = await store.claim(number)
+    epoch = await store.claim(number, rules.hash)
     manifests = await store.manifests(number)
     newest = manifests[-1] if manifests else None
     shard = Shard(
@@ -176,9 +182,10 @@ async def _load(shard: Shard, manifests: Sequence[Manifest], store: Store) -> No
             shard.nodes.put(node.entity, node.state)
             if node.version & 0xFFFFFFFF > limits.get(node.version >> 32, -1):
                 above.append(node.entity)
-    same_rules = bool(manifests) and manifests[-1].rules_hash == shard.rules.hash
     ready = {manifest.epoch for manifest in manifests if manifest.ready}
     source = max(limits.keys() & ready, default=0)
+    since = await store.claimed_under(shard.number, source, shard.epoch)
+    same_rules = bool(manifests) and {manifests[-1].rules_hash, *since} == {shard.rules.hash}
     clean = same_rules and source > 0 and not above
     if clean and await _copy(shard, source, (source << 32) + limits[source], store):
         return

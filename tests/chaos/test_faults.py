@@ -153,7 +153,7 @@ def test_two_claim_one_shard_at_the_same_moment(world: World) -> None:
         store = ClickHouseStore(client, f"claimer-{worker}")
         for _ in range(rounds):
             barrier.wait()
-            epochs.append((worker, asyncio.run(store.claim(77))))
+            epochs.append((worker, asyncio.run(store.claim(77, "rules"))))
         client.close()
 
     claimers = [Thread(target=claim_again_and_again, args=(worker,)) for worker in (1, 2)]

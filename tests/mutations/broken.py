@@ -243,9 +243,17 @@ MUTATIONS = (
         RULES,
         "the hash of the rules is not compared when a shard is loaded",
         "stream/claim.py",
-        "same_rules = bool(manifests) and manifests[-1].rules_hash == shard.rules.hash",
+        "same_rules = bool(manifests) and {manifests[-1].rules_hash, *since} == {shard.rules.hash}",
         "same_rules = bool(manifests)",
         f"{WORKER} -k other_rules",
+    ),
+    Mutation(
+        RULES,
+        "who claimed under other rules, and may be only paused, goes unnoticed",
+        "stream/claim.py",
+        "{manifests[-1].rules_hash, *since} ==",
+        "{manifests[-1].rules_hash} ==",
+        SIMULATION,
     ),
     Mutation(
         RULES,

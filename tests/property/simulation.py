@@ -2,8 +2,8 @@
 
 One `Simulation` deals a list of events out to the logs (shuffled, some twice, some under a wrong key), lets workers
 read them in batches of any size, kills or pauses them at every step of a flush or a takeover, lets those that are
-paused go on at any step of those who came after them, and goes on until both topics are read to their end. What the
-store then shows is compared with the batch reference.
+paused go on at any step of those who came after them, changes the rules on the way, and goes on until both topics are
+read to their end. What the store then shows is compared with the batch reference.
 """
 
 import json
@@ -28,6 +28,7 @@ from stream.rules import Rules
 NOW_MS = 1_780_000_000_000
 TOPICS = shard.Topics()
 RULES = Rules(stages={"MQL": "mofu", "SQL": "bofu"}, own_domains=("example.com",))
+OLD_RULES = Rules(stages={"MQL": "tofu", "odd": "bofu"}, channels={"email": "letters"}, own_domains=("bing.com",))
 Tables = dict[str, dict[tuple[str, ...], Any]]
 #: the columns of nodes that hold what a root counts
 RECORDS = ("leads", "opportunities", "calls", "touches", "credits", "spend")
@@ -129,6 +130,7 @@ class MemoryStore:
     def __init__(self, fuse: Fuse) -> None:
         self.fuse = fuse
         self.epochs: dict[int, int] = {}
+        self.claims: dict[tuple[int, int], str] = {}
         self.manifest: dict[tuple[int, int], Manifest] = {}
         self.node_rows: dict[tuple[int, str], LoadedNode] = {}
         self.recorded: dict[tuple[int, str], dict[str, Any]] = {}
@@ -169,10 +171,15 @@ class MemoryStore:
         elif table == "people":
             self.people.add((row["entity"], row["field"], row["value"], row["id"]))
 
-    async def claim(self, number: int) -> int:
+    async def claim(self, number: int, rules_hash: str) -> int:
         await self.fuse.step()
-        self.epochs[number] = self.epochs.get(number, 0) + 1
-        return self.epochs[number]
+        epoch = self.epochs[number] = self.epochs.get(number, 0) + 1
+        self.claims[number, epoch] = rules_hash
+        return epoch
+
+    async def claimed_under(self, number: int, above: int, below: int) -> set[str]:
+        await self.fuse.step()
+        return {self.claims[number, epoch] for epoch in range(above + 1, below)}
 
     async def manifests(self, number: int) -> list[Manifest]:
         await self.fuse.step()
@@ -275,6 +282,8 @@ class Simulation:
         # some schedules have many that are paused, and in some they go on all the time
         self.pauses = self.rng.choice((0.03, 0.1, 0.3))
         self.restless = self.rng.choice((0.0, 0.05, 0.3))
+        # some begin under other rules
+        self.in_force = self.rng.choice((self.rules, OLD_RULES))
         # in some every shard is alone, in others one process has all
         self.together = self.rng.choice((0.0, 0.5, 1.0))
         order = self.events + self.rng.sample(self.events, len(self.events) // 3)
@@ -291,8 +300,10 @@ class Simulation:
     def run(self) -> Outcome:
         # a schedule that kills too often would never end
         deaths = self.rng.randrange(16) if self.crashes else 0
-        while (pending := self._pending()) or self.zombies:
-            if pending:
+        while (pending := self._pending()) or self.zombies or self.in_force is not self.rules:
+            if self.in_force is not self.rules and (not pending or self.rng.random() < 0.1):
+                self._change_rules()
+            elif pending:
                 if deaths and self.rng.random() < 0.4:
                     deaths -= 1
                     self.fuse.left = self.rng.choice(SOON)
@@ -304,6 +315,16 @@ class Simulation:
             if self.crashes and self.rng.random() < 0.5:
                 run(self._load(number))
         return Outcome(self.store.visible(), self.store.records(), self.store.erased, self.store.people)
+
+    def _change_rules(self) -> None:
+        """Who is not paused finds out, and ends; some are just about to claim."""
+        for number in range(self.shards):
+            if self.crashes and self.rng.random() < 0.5:
+                turn = self._turn(number, {})
+                self._drive(turn, self.rng.randint(1, 3))
+                self.zombies.append(turn)
+        self.in_force = self.rules
+        self.workers.clear()
 
     def _pending(self) -> list[int]:
         """The shards of which something is to be read, or is to be written, or whose owner lost its claim."""
@@ -326,7 +347,7 @@ class Simulation:
         worker = await claim.take_over(
             number,
             self.shards,
-            self.rules,
+            self.in_force,
             self.log,
             self.store,  # type: ignore[arg-type] - TP is a tuple here
             topics=TOPICS,

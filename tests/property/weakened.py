@@ -10,6 +10,7 @@ from stream import claim, flow, fold, shard
 from stream.flow import Node, parent
 from stream.resting import Nodes
 from stream.shard import Effects
+from tests.property.simulation import MemoryStore
 
 Variant = Callable[[], AbstractContextManager[Any]]
 
@@ -118,8 +119,6 @@ def every_shard_left_clean() -> Any:
 
 def a_new_owner_says_nothing_until_it_is_ready() -> Any:
     """No manifest stands before a new owner's first rows."""
-    from tests.property.simulation import MemoryStore
-
     insert = MemoryStore.insert
 
     async def weak(self: MemoryStore, rows: Any) -> None:
@@ -142,6 +141,15 @@ def a_generation_is_looked_at_before_it_is_copied_only() -> Any:
         return True
 
     return patch.object(claim, "_copy", weak)
+
+
+def claims_under_other_rules_are_not_looked_at() -> Any:
+    """What an owner of older rules, who was only paused, writes about nodes stays."""
+
+    async def weak(self: MemoryStore, number: int, above: int, below: int) -> set[str]:
+        return set()
+
+    return patch.object(MemoryStore, "claimed_under", weak)
 
 
 def a_cycle_counts_at_each_of_its_nodes() -> Any:
@@ -279,6 +287,7 @@ VARIANTS: tuple[Variant, ...] = (
     new_places_get_only_what_grew,
     every_shard_left_clean,
     a_generation_is_looked_at_before_it_is_copied_only,
+    claims_under_other_rules_are_not_looked_at,
     a_cycle_counts_at_each_of_its_nodes,
     a_foreign_event_is_folded_where_it_was_read,
     a_manifest_goes_as_far_as_was_read,

@@ -67,3 +67,20 @@ def test_an_insert_that_is_cut_off_writes_nothing(database: Client) -> None:
     assert written(database) == []
     asyncio.run(ClickHouseStore(database, "test").insert({"nodes": nodes(2)}))
     assert [entity for entity, _ in written(database)] == ["lead:0", "lead:1"]
+
+
+def test_claims_say_under_which_rules_they_were_made(database: Client) -> None:
+    store = ClickHouseStore(database, "worker")
+
+    async def claim() -> None:
+        for number, rules in ((3, "a"), (3, "b"), (4, "x"), (3, "b"), (3, "c")):
+            await store.claim(number, rules)
+        assert await store.epochs() == {3: 4, 4: 1}
+        assert await store.claimed_under(3, 1, 4) == {"b"}
+        assert await store.claimed_under(3, 0, 5) == {"a", "b", "c"}
+        assert await store.claimed_under(3, 3, 4) == set()
+        # one of a version that did not say it
+        await store.insert({"claims": [b'{"shard":3,"epoch":5,"token":"t","worker":"w"}']})
+        assert await store.claimed_under(3, 4, await store.claim(3, "c")) == {""}
+
+    asyncio.run(claim())
