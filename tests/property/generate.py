@@ -29,7 +29,7 @@ def _marketing(rng: random.Random) -> dict[str, Any]:
 
 
 def event(rng: random.Random) -> dict[str, Any]:  # noqa: C901 - a branch a kind of event reads best in one place
-    """One event of any kind that folds into leads, opportunities, calls and spend."""
+    """One event of any kind that folds into leads, opportunities, calls and spend, or of a campaign or a rep."""
     lead, opportunity, call = rng.choice(LEADS), rng.choice(OPPORTUNITIES), rng.choice(CALLS)
     kind = rng.choices(
         [
@@ -43,8 +43,10 @@ def event(rng: random.Random) -> dict[str, Any]:  # noqa: C901 - a branch a kind
             "call",
             "call-life",
             "spend",
+            "campaign",
+            "rep",
         ],
-        [20, 14, 6, 14, 16, 14, 4, 12, 2, 4],
+        [20, 14, 6, 14, 16, 14, 4, 12, 2, 4, 2, 2],
     )[0]
     data: dict[str, Any]
     if kind == "lead":
@@ -114,6 +116,17 @@ def event(rng: random.Random) -> dict[str, Any]:  # noqa: C901 - a branch a kind
     elif kind == "call-life":
         type_ = rng.choice(["crm.call.deleted", "crm.call.restored"])
         data = {"call_id": call}
+    elif kind == "campaign":
+        type_ = "crm.campaign.upserted"
+        data = {"campaign_id": rng.choice(["k1", "k9"])}
+        for name, values in (("name", ["Spring", None]), ("channel", ["partner"]), ("aliases", [["spring"], []])):
+            if rng.random() < 0.6:
+                data[name] = rng.choice(values)
+    elif kind == "rep":
+        type_ = "crm.rep.upserted"
+        data = {"rep_id": "r1", "team": rng.choice(["north", "south"])}
+        if rng.random() < 0.5:
+            data["team_since"] = rng.choice(["2026-03-01", "2026-03-05"])
     else:
         type_ = "crm.spend.posted"
         data = {

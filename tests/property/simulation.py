@@ -18,8 +18,10 @@ import msgspec
 from schemas import decode, entity_key, homes
 from stream import batch, claim, shard
 from stream.claim import LoadedNode, LoadedRow, Manifest
+from stream.flow import kind_of
 from stream.fold import changes
 from stream.log import Mark, Outgoing, home_partition, mark_of
+from stream.reference import reference_row
 from stream.reports import TABLES
 from stream.rolling import account
 from stream.rules import Rules
@@ -30,6 +32,8 @@ TOPICS = shard.Topics()
 RULES = Rules(stages={"MQL": "mofu", "SQL": "bofu"}, own_domains=("example.com",))
 OLD_RULES = Rules(stages={"MQL": "tofu", "odd": "bofu"}, channels={"email": "letters"}, own_domains=("bing.com",))
 Tables = dict[str, dict[tuple[str, ...], Any]]
+#: tables of reference entities, and the column of their ids
+REFERENCES = {"campaigns": "campaign_id", "reps": "rep_id"}
 #: the columns of nodes that hold what a root counts
 RECORDS = ("leads", "opportunities", "calls", "touches", "credits", "spend")
 #: the numbers of steps after which something happens
@@ -45,12 +49,15 @@ Turn = Coroutine[Any, Any, dict[int, "shard.Shard"]]
 
 
 class Outcome(NamedTuple):
-    """What is left in the end: the rolling tables, the records of nodes that facts are made of, who is erased, and what
+    """What is left in the end.
+
+    The rolling tables; the records of nodes that facts are made of; the rows of campaigns and reps; who is erased; what
     was said of people (entity, field, value, id of the event).
     """
 
     tables: Tables
     records: Counter[str]
+    references: Counter[str]
     erased: set[str]
     people: set[tuple[str, str, str, str]]
 
@@ -138,6 +145,7 @@ class MemoryStore:
             table.name: {} for table in TABLES
         }
         self.dead_letters: dict[tuple[Any, ...], str] = {}
+        self.references: dict[tuple[str, int, str], dict[str, Any]] = {}
         self.erased: set[str] = set()
         self.people: set[tuple[str, str, str, str]] = set()
 
@@ -168,6 +176,10 @@ class MemoryStore:
             self.dead_letters[row["topic"], row["partition"], row["offset"]] = row["reason"]
         elif table == "erased":
             self.erased.add(row["entity"])
+        elif table in REFERENCES:
+            whose = table, row["shard"], row[REFERENCES[table]]
+            if whose not in self.references or self.references[whose]["version"] <= row["version"]:
+                self.references[whose] = row
         elif table == "people":
             self.people.add((row["entity"], row["field"], row["value"], row["id"]))
 
@@ -221,9 +233,13 @@ class MemoryStore:
             for place in [place for place in generations if place[0] == number and place[1] < epoch]:
                 del generations[place]
 
-    def records(self) -> Counter[str]:
-        """What the views of facts are made of: the records of every node's newest row."""
-        return Counter(_texts(self.recorded.values(), self.erased))
+    def outcome(self) -> Outcome:
+        references = Counter(
+            as_text(table, {name: value for name, value in row.items() if name not in {"shard", "version"}})
+            for (table, _, _), row in self.references.items()
+        )
+        records = Counter(_texts(self.recorded.values(), self.erased))
+        return Outcome(self.visible(), records, references, self.erased, self.people)
 
     def visible(self) -> Tables:
         """What the views show: the newest manifest's generation of each shard, summed."""
@@ -253,7 +269,7 @@ def _texts(nodes: Iterable[Mapping[str, Any]], erased: set[str]) -> Iterator[str
             for record in msgspec.to_builtins(node[table]):
                 if table == "leads":
                     record[1] = [other for other in record[1] if entity_key("lead", other) not in erased]
-                yield f"{table} {json.dumps(record)}"
+                yield as_text(table, record)
 
 
 def _measures(table: Any, row: dict[str, Any]) -> tuple[list[int], dict[int, int]]:
@@ -314,7 +330,7 @@ class Simulation:
         for number in range(self.shards):  # whoever comes next must find the same
             if self.crashes and self.rng.random() < 0.5:
                 run(self._load(number))
-        return Outcome(self.store.visible(), self.store.records(), self.store.erased, self.store.people)
+        return self.store.outcome()
 
     def _change_rules(self) -> None:
         """Who is not paused finds out, and ends; some are just about to claim."""
@@ -450,7 +466,10 @@ def expected(events: list[bytes], rules: Rules = RULES) -> Outcome:
         for change in said
         for name, value in (change.personal or {}).items()
     }
-    return Outcome(tables, Counter(_texts(nodes, erased)), erased, people)
+    documents = batch.documents(decode(event, None) for event in events)
+    rows = [reference_row(kind_of(entity), entity, document) for entity, document in documents.items()]
+    references = Counter(as_text(*row) for row in rows if row)
+    return Outcome(tables, Counter(_texts(nodes, erased)), references, erased, people)
 
 
 def _erased(events: list[bytes]) -> set[str]:
@@ -475,6 +494,11 @@ def _erased(events: list[bytes]) -> set[str]:
             break
         erased |= reached
     return erased | {opportunity for opportunity, lead in attached if lead in erased}
+
+
+def as_text(table: str, row: object) -> str:
+    """A row of a table, to be compared."""
+    return f"{table} {json.dumps(row)}"
 
 
 def as_json(event: dict[str, Any]) -> bytes:
