@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from io import TextIOWrapper
 
-from cyclopts import App, CycloptsError, Group
+from cyclopts import App, CycloptsError, Group, UnusedCliTokensError
 from rich.console import Console
 
 from stream.commands.exits import INTERRUPTED, OK, REFUSED
@@ -115,6 +115,16 @@ COMMANDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
 }
 
 
+def _misused(error: CycloptsError) -> str:
+    """The line for words that are no command or do not belong to it: what is wrong, and where its usage stands."""
+    command = " ".join(("sixfold", *(error.command_chain or ())))
+    if isinstance(error, UnusedCliTokensError):
+        said = f"{command} does not take {' '.join(error.unused_tokens or ())}."
+    else:
+        said = " ".join(str(error).split())
+    return f"sixfold: {said} See {command} --help"
+
+
 def command_line(*, listing: bool = False) -> App:
     """Give the command line. Commands are imported when called for: `sixfold report` does not wait for Faust.
 
@@ -128,7 +138,7 @@ def command_line(*, listing: bool = False) -> App:
         version=lambda: f"sixfold {version('sixfold')}",
         help_format="markdown",
         error_console=Console(stderr=True, width=LINE),
-        error_formatter=lambda error: f"sixfold: {' '.join(str(error).split())}",
+        error_formatter=_misused,
         suppress_keyboard_interrupt=False,
         exit_on_error=False,
         result_action="return_value",

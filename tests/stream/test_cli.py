@@ -179,7 +179,9 @@ def test_every_command_has_help_with_an_example(command: str, run: Run) -> None:
         (["sql", "WITH 1 AS a INSERT INTO nodes SELECT a"], "WITH may change what Sixfold keeps"),
         (["sql", "SELECT 1 format JSON;"], "leave it out, and give --json or --csv"),
         (["import", "x.jsonl", "--dryrun"], "--dryrun"),
-        (["send", "--nwo"], "--nwo"),
+        (["send", "--nwo"], "See sixfold send --help"),
+        (["send", "crm.deal.won", "opportunity_id=1"], "sixfold send does not take opportunity_id=1. See"),
+        (["dead-letters", "list", "a", "b"], "sixfold dead-letters list does not take a b. See sixfold dead-letters"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str], words: str, run: Run) -> None:
