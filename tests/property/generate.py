@@ -118,13 +118,13 @@ def event(rng: random.Random) -> dict[str, Any]:  # noqa: C901 - a branch a kind
         data = {"call_id": call}
     elif kind == "campaign":
         type_ = "crm.campaign.upserted"
-        data = {"campaign_id": rng.choice(["k1", "k9"])}
-        for name, values in (("name", ["Spring", None]), ("channel", ["partner"]), ("aliases", [["spring"], []])):
+        data = {"campaign_id": rng.choice(["g1", "g2"])}
+        for name, values in (("name", ["Party", None]), ("channel", ["partner"]), ("aliases", [["Gala"], []])):
             if rng.random() < 0.6:
                 data[name] = rng.choice(values)
     elif kind == "rep":
         type_ = "crm.rep.upserted"
-        data = {"rep_id": "r1", "team": rng.choice(["north", "south"])}
+        data = {"rep_id": "g", "team": rng.choice(["north", "south"])}
         if rng.random() < 0.5:
             data["team_since"] = rng.choice(["2026-03-01", "2026-03-05"])
     else:
