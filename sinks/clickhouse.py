@@ -137,7 +137,7 @@ class ClickHouseStore:
         raise RuntimeError(f"shard {shard}: {_TRIES} claims in a row met another worker's; is one started in a loop?")
 
     async def claimed_under(self, shard: int, above: int, below: int) -> set[str]:
-        """The hashes of the rules under which epochs between these two were claimed; '' of a version before 61."""
+        """The hashes of the rules under which epochs between these two were claimed; '' if before migration 61."""
         rows = await self._rows(
             "SELECT DISTINCT rules_hash FROM claims WHERE shard = {shard:UInt16}"
             " AND epoch > {above:UInt32} AND epoch < {below:UInt32}",
