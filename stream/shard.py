@@ -48,8 +48,8 @@ FLUSH_HEADER = "sixfold-flush"
 TOKENS = 4_096
 #: nodes are folded in the order in which documents go from one to another, but for those between leads
 RANKS = range(3)
-#: so many nodes take each step of a fold together. One after the other, or 250 together, was up to a quarter more CPU:
-#: supposedly the processor's own caches hold the code of a step, and what a few nodes are made of
+#: so many nodes take each step of a fold together. One after the other took a third more CPU, 250 together a sixth:
+#: supposedly the processor's own caches hold the code of a step, and what so many nodes are made of
 TOGETHER = 25
 #: of so many nodes all shards together remember what they contributed: one that changed lately is likely to change soon
 REMEMBERED = 200_000
