@@ -12,6 +12,7 @@ _BEGIN, _END = "<!-- bench -->\n", "<!-- end -->"
 COLUMNS: Mapping[str, tuple[str, int]] = {
     "events": ("events", 0),
     "cpu_us_per_event": ("worker's CPU an event, µs", 1),
+    "second_half_cpu_us_per_event": ("of the second half, µs", 1),
     "loop_cpu_us_per_event": ("a hand-written loop's, µs", 1),
     "ratio": ("ratio", 1),
     "batch_cpu_us_per_event": ("the batch's in memory, µs", 1),

@@ -1,7 +1,8 @@
 """What the worker costs, from Kafka to the last manifest. usage: python -m tests.bench [EVENTS ...] [--json FILE]
 
 For each size: an empty deployment, a worker that is ready, then the events. Measured are the worker's CPU seconds from
-there to the last manifest, its peak memory, the nodes it keeps, and the yardsticks of `loop.py` over the same topic.
+there to the last manifest (and from where half of the events stood in the tables: does an event cost more, the more
+came before it?), its peak memory, the nodes it keeps, and the yardsticks of `loop.py` over the same topic.
 """
 
 import argparse
@@ -10,10 +11,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -80,23 +83,58 @@ def deployed() -> Iterator[Deployment]:
             yield deployment
 
 
+@contextmanager
+def course(deployment: Deployment, pid: int) -> Iterator[list[tuple[int, float]]]:
+    """(events that stand in the tables, the worker's CPU seconds) from now on, at every flush."""
+    flushes: list[tuple[int, float]] = [(0, cpu_seconds(pid))]
+    done = threading.Event()
+
+    def watch() -> None:
+        client = deployment.client(deployment.name)
+        while not done.wait(0.1):
+            rows = client.query(
+                "SELECT sum(position) FROM (SELECT max(events_position) AS position FROM manifest GROUP BY shard)"
+            ).result_rows
+            if rows[0][0] > flushes[-1][0]:
+                flushes.append((rows[0][0], cpu_seconds(pid)))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield flushes
+    finally:
+        done.set()
+        watching.join()
+
+
+def cpu_at(flushes: list[tuple[int, float]], events: int) -> float:
+    """CPU seconds when so many events stood in the tables, on the line between two flushes."""
+    for (before, low), (after, high) in pairwise(flushes):
+        if after >= events:
+            return low + (high - low) * (events - before) / (after - before)
+    raise RuntimeError(f"the last flush seen has {flushes[-1][0]} events, not {events}")
+
+
 def measure(size: int) -> dict[str, Any]:
     with deployed() as deployment:
         worker = deployment.start()
         while len(deployment.client(deployment.name).query("SELECT shard FROM base_generations").result_rows) < 8:
             time.sleep(0.2)
         cpu, memory = cpu_seconds(worker.pid), memory_bytes(worker.pid, "VmRSS")
-        began, chunk = time.monotonic(), []
-        for value in lines(5, END, size):
-            chunk.append(value)
-            if len(chunk) == SEND:
-                deployment.send(chunk)
-                chunk.clear()
-        deployment.send(chunk)
-        sent = time.monotonic()
-        deployment.wait(3_600)
-        done = time.monotonic()
-        cpu = cpu_seconds(worker.pid) - cpu
+        with course(deployment, worker.pid) as flushes:
+            began, chunk = time.monotonic(), []
+            for value in lines(5, END, size):
+                chunk.append(value)
+                if len(chunk) == SEND:
+                    deployment.send(chunk)
+                    chunk.clear()
+            deployment.send(chunk)
+            sent = time.monotonic()
+            deployment.wait(3_600)
+            done, end = time.monotonic(), cpu_seconds(worker.pid)
+        half = size // 2
+        second_half = end - cpu_at([*flushes, (size, end)], half)
+        cpu = end - cpu
         peak = memory_bytes(worker.pid, "VmHWM")
         rows = deployment.client(deployment.name).query("SELECT count() FROM nodes FINAL").result_rows
         nodes = int(rows[0][0])
@@ -119,6 +157,7 @@ def measure(size: int) -> dict[str, Any]:
         return {
             "events": size,
             "cpu_us_per_event": cost,
+            "second_half_cpu_us_per_event": second_half / (size - half) * 1e6,
             "loop_cpu_us_per_event": in_memory["loop"],
             "ratio": cost / in_memory["loop"],
             "batch_cpu_us_per_event": in_memory["batch"],
