@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from schemas import decode
 from stream.log import Outgoing, home_partition
 from stream.rules import Rules
-from stream.shard import FLUSH_HEADER, RANKS, Effects, Shard, fold_together
+from stream.shard import FLUSH_HEADER, RANKS, TOGETHER, Effects, Shard, fold_together
 from tests.property.simulation import TOPICS, Record
 from tests.stream.cases import event
 
@@ -88,6 +88,20 @@ def test_what_is_read_while_a_flush_is_folded_is_of_the_next_one() -> None:
     assert (shard.dirty, shard.moved) == (1, True)
     assert taken() == (["lead:3"], 4, 3)
     assert (shard.dirty, shard.moved) == (0, False)
+
+
+def test_as_many_nodes_are_folded_as_were_asked_for_however_many_are_folded_together() -> None:
+    shard = Shard(0, 1, Rules(), topics=TOPICS)
+    count = 3 * TOGETHER + 1
+    for number in range(count):
+        value = event("crm.lead.created", "2026-03-01", lead_id=str(number))
+        key = f"lead:{number}".encode()
+        shard.read(TOPICS.events, [Record(TOPICS.events, 0, number, 1_780_000_000_000, key, value)])
+    shard.begin()
+    assert shard.fold(RANKS[-1], TOGETHER + 1)
+    assert shard.dirty == 2 * TOGETHER
+    written = [json.loads(row)["entity"] for row in shard.take().nodes["nodes"]]
+    assert sorted(written) == sorted(f"lead:{number}" for number in range(count))
 
 
 def _with_a_call(process: str) -> tuple[dict[int, Shard], Effects, Record]:
