@@ -76,6 +76,7 @@ lint: .venv/.installed
 
 bench: .venv/.installed
 	.venv/bin/python -m tests.bench
+	.venv/bin/python -m tests.bench --quarters --json bench-quarters.json
 
 .PHONY: mutations
 mutations: .venv/.installed

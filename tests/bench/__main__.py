@@ -1,8 +1,12 @@
-"""What the worker costs, from Kafka to the last manifest. usage: python -m tests.bench [EVENTS ...] [--json FILE]
+"""What the worker costs, from Kafka to the last manifest.
+
+usage: python -m tests.bench [EVENTS ...] [--quarters] [--json FILE]
 
 For each size: an empty deployment, a worker that is ready, then the events. Measured are the worker's CPU seconds from
 there to the last manifest (and from where half of the events stood in the tables: does an event cost more, the more
 came before it?), its peak memory, the nodes it keeps, and the yardsticks of `loop.py` over the same topic.
+
+More events are those of a larger company in one quarter; with `--quarters` those of more quarters of one company.
 """
 
 import argparse
@@ -15,15 +19,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from deploy.embedded.company import lines
+from deploy.embedded.company import events, lines
 from stream.settings import Settings
 from tests.clickhouse import ClickHouseServer
 from tests.integration.deployment import Deployment
@@ -32,6 +37,10 @@ from tests.kafka.broker import TansuBroker
 END = datetime(2026, 11, 24, tzinfo=UTC)
 SIZES = (100_000, 300_000, 1_000_000)
 SEND = 50_000
+QUARTER = 100_000
+"""Events of each quarter of one company."""
+IDS = frozenset({"lead_id", "opportunity_id", "call_id", "touch_id"})
+"""Members that another quarter has other values of."""
 FLUSH_SECONDS = Settings.model_fields["flush_seconds"].default
 """As it is shipped; tests flush more often."""
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -115,7 +124,19 @@ def cpu_at(flushes: list[tuple[int, float]], events: int) -> float:
     raise RuntimeError(f"the last flush seen has {flushes[-1][0]} events, not {events}")
 
 
-def measure(size: int) -> dict[str, Any]:
+def quarters(count: int) -> Iterator[bytes]:
+    """So many quarters of one company, one after the other, each with leads, deals and calls of its own."""
+    encode = msgspec.json.Encoder().encode
+    for number in range(count):
+        for event in events(number, END - timedelta(days=92) * (count - 1 - number), QUARTER):
+            data = dict(event["data"])
+            data |= {name: f"{number}-{data[name]}" for name in IDS & data.keys() if data[name]}
+            if "merged_ids" in data:
+                data["merged_ids"] = [f"{number}-{each}" for each in data["merged_ids"]]
+            yield encode({**event, "id": f"{number}-{event['id']}", "data": data})
+
+
+def measure(size: int, values: Iterator[bytes]) -> dict[str, Any]:
     with deployed() as deployment:
         worker = deployment.start()
         while len(deployment.client(deployment.name).query("SELECT shard FROM base_generations").result_rows) < 8:
@@ -123,7 +144,7 @@ def measure(size: int) -> dict[str, Any]:
         cpu, memory = cpu_seconds(worker.pid), memory_bytes(worker.pid, "VmRSS")
         with course(deployment, worker.pid) as flushes:
             began, chunk = time.monotonic(), []
-            for value in lines(5, END, size):
+            for value in values:
                 chunk.append(value)
                 if len(chunk) == SEND:
                     deployment.send(chunk)
@@ -174,9 +195,14 @@ def measure(size: int) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("events", type=int, nargs="*", default=SIZES)
+    parser.add_argument("--quarters", action="store_true", help=f"of one company, {QUARTER:,} events each")
     parser.add_argument("--json", type=Path, default=Path("bench-worker.json"))
     options = parser.parse_args()
-    results = [measure(size) for size in options.events]
+    if options.quarters and any(size % QUARTER for size in options.events):
+        parser.error(f"--quarters have {QUARTER:,} events each")
+    results = [
+        measure(size, quarters(size // QUARTER) if options.quarters else lines(5, END, size)) for size in options.events
+    ]
     options.json.write_text(json.dumps(results, indent=2) + "\n")
     table = Table(title="the worker, from Kafka to the last manifest")
     for column in results[0]:
