@@ -329,11 +329,11 @@ class Shard:
         left = min(most, len(folding))
         while left:
             together = min(left, TOGETHER)
-            self._fold_together(rank, [folding.popitem() for _ in range(together)])
+            self._fold_few(rank, [folding.popitem() for _ in range(together)])
             left -= together
         return bool(folding)
 
-    def _fold_together(self, rank: int, waiting: Sequence[tuple[str, list[Waiting | Encoded]]]) -> None:
+    def _fold_few(self, rank: int, waiting: Sequence[tuple[str, list[Waiting | Encoded]]]) -> None:
         """Fold nodes of a rank: each step is taken for all of them before the next one."""
         events = [self._read(entity, each) for entity, each in waiting]
         said = [[change for event in each for change in changes(event)] for each in events]

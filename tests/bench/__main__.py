@@ -116,12 +116,12 @@ def course(deployment: Deployment, pid: int) -> Iterator[list[tuple[int, float]]
         watching.join()
 
 
-def cpu_at(flushes: list[tuple[int, float]], events: int) -> float:
+def cpu_at(flushes: list[tuple[int, float]], count: int) -> float:
     """CPU seconds when so many events stood in the tables, on the line between two flushes."""
     for (before, low), (after, high) in pairwise(flushes):
-        if after >= events:
-            return low + (high - low) * (events - before) / (after - before)
-    raise RuntimeError(f"the last flush seen has {flushes[-1][0]} events, not {events}")
+        if after >= count:
+            return low + (high - low) * (count - before) / (after - before)
+    raise RuntimeError(f"the last flush seen has {flushes[-1][0]} events, not {count}")
 
 
 def quarters(count: int) -> Iterator[bytes]:
