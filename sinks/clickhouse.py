@@ -18,6 +18,7 @@ from clickhouse_connect.driver.client import Client
 from sinks.erasure import PERSONAL_TABLES, ErasedIds, Standing, erased_entities, purge
 from stream.claim import LoadedNode, LoadedRow, Manifest
 from stream.reports import TABLES, Table
+from stream.resting import Line, rows_in
 
 #: one insert is at most about this large, and goes over the wire in pieces of about this size
 INSERT_BYTES, PIECE_BYTES = 8 << 20, 128 << 10
@@ -54,7 +55,7 @@ class ClickHouseStore:
 
     # -- writing
 
-    async def insert(self, rows: Mapping[str, Sequence[bytes]]) -> None:
+    async def insert(self, rows: Mapping[str, Sequence[Line]]) -> None:
         """Write JSON lines to several tables at once and return when all are durable."""
         if rows.get("erased"):  # before the people whom it keeps out
             await self._insert("erased", rows["erased"])
@@ -62,9 +63,9 @@ class ClickHouseStore:
             *(self._insert(table, lines) for table, lines in rows.items() if lines and table != "erased"),
         )
 
-    async def _insert(self, table: str, lines: Sequence[bytes]) -> None:
+    async def _insert(self, table: str, lines: Sequence[Line]) -> None:
         if table in PERSONAL_TABLES:
-            lines = await self._not_erased(table, lines)
+            lines = await self._not_erased(table, [bytes(line) for line in lines])
             if not lines:
                 return
         began, size = time.perf_counter(), 0
@@ -80,7 +81,7 @@ class ClickHouseStore:
                 settings=_INSERT_SETTINGS,
             )
         if self._written:
-            self._written(table, len(lines), size, time.perf_counter() - began)
+            self._written(table, rows_in(lines), size, time.perf_counter() - began)
 
     async def _not_erased(self, table: str, lines: Sequence[bytes]) -> Sequence[bytes]:
         """A replay does not bring a person back, nor a dead letter that names one."""
@@ -285,7 +286,7 @@ class Body:
     It may be iterated again, as for a request that is sent again. Its length is in bytes.
     """
 
-    def __init__(self, lines: Sequence[bytes]) -> None:
+    def __init__(self, lines: Sequence[Line]) -> None:
         self._lines = lines
 
     def __len__(self) -> int:
@@ -293,10 +294,10 @@ class Body:
 
     def __iter__(self) -> Iterator[bytes]:
         for part in _parts(self._lines, PIECE_BYTES):
-            yield b"\n".join((*part, b""))
+            yield b"\n".join((*map(bytes, part), b""))
 
 
-def _parts(lines: Sequence[bytes], size: int) -> Iterator[Sequence[bytes]]:
+def _parts(lines: Sequence[Line], size: int) -> Iterator[Sequence[Line]]:
     """Lines in their order, cut so that each part has about `size` bytes at most; a larger line stands alone."""
     begin = filled = 0
     for index, line in enumerate(lines):

@@ -361,12 +361,14 @@ class Settings(BaseSettings):
         description="unique for each worker",
     )
     max_future_hours: float = Field(default=24, gt=0, le=87600, description="by which an event may precede its record")
-    flush_seconds: float = Field(default=0.5, gt=0, le=3600, description="longest time between two flushes")
-    flush_records: int = Field(default=240_000, ge=1, description="most records between two flushes")
-    max_inflight: int = Field(
-        default=300_000, ge=1, description="records read but not flushed, at most; fewer while few nodes are kept"
+    flush_seconds: float = Field(
+        default=0.5, gt=0, le=3600, description="between two flushes; a backlog's may fill longer"
     )
-    max_dirty: int = Field(default=500_000, ge=1, description="nodes with something to fold, at most")
+    flush_records: int = Field(default=500_000, ge=1, description="records that make a flush due, at most")
+    max_inflight: int = Field(
+        default=600_000, ge=1, description="records read but not flushed, at most; fewer while few nodes are kept"
+    )
+    max_dirty: int = Field(default=1_000_000, ge=1, description="nodes with something to fold, at most")
     purge_seconds: float = Field(
         default=60, ge=0, le=86400, description="between two looks for what is left of erased people; 0: never"
     )

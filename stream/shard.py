@@ -33,7 +33,7 @@ from stream.log import Mark, Outgoing, home_partition, mark_of
 from stream.records import Call, Credit, Lead, Opportunity, Spend, Touch
 from stream.reference import reference_row
 from stream.refused import read_refused
-from stream.resting import Dictionaries, Nodes
+from stream.resting import Dictionaries, Line, Lines, Nodes
 from stream.rolling import Contributions, Rolling, account, contributions_of, journeys_of
 from stream.rules import Rules
 
@@ -149,7 +149,7 @@ class Effects:
 
     outgoing: list[Outgoing] = field(default_factory=list)
     rows: dict[str, list[bytes]] = field(default_factory=dict)
-    nodes: dict[str, list[bytes]] = field(default_factory=dict)
+    nodes: dict[str, list[Line]] = field(default_factory=dict)
     rolling: dict[str, list[bytes]] = field(default_factory=dict)
     manifests: list[bytes] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
@@ -159,13 +159,11 @@ class Effects:
         self.outgoing += other.outgoing
         self.manifests += other.manifests
         self.tally.add(other.tally)
-        for mine, theirs in (
-            (self.rows, other.rows),
-            (self.nodes, other.nodes),
-            (self.rolling, other.rolling),
-        ):
+        for mine, theirs in ((self.rows, other.rows), (self.rolling, other.rolling)):
             for table, lines in theirs.items():
                 mine.setdefault(table, []).extend(lines)
+        for table, rows in other.nodes.items():
+            self.nodes.setdefault(table, []).extend(rows)
 
 
 class Producer(Protocol):
@@ -178,7 +176,7 @@ class Producer(Protocol):
 class Sink(Protocol):
     """Where rows are written."""
 
-    async def insert(self, rows: Mapping[str, Sequence[bytes]]) -> None:
+    async def insert(self, rows: Mapping[str, Sequence[Line]]) -> None:
         """Write JSON lines to several tables and return when all are durable."""
 
 
@@ -259,7 +257,7 @@ class Shard:
         self._handed: dict[int, list[Sent]] = {}
         self._sends: dict[int, list[Sent]] = {}
         self._rows: dict[str, list[bytes]] = {}
-        self._node_rows: list[bytes] = []
+        self._node_rows = Lines()
         self._tally = Tally()
         # what the nodes written last contributed, in two halves: it need not be worked out again from their states
         self._contributed: dict[str, bytes] = {}
@@ -511,13 +509,13 @@ class Shard:
         effects = Effects(
             [*self._outgoing, *self._records(self._sends), *self._records(self._handed, self._token)],
             self._rows,
-            {"nodes": self._node_rows},
+            {"nodes": self._node_rows.take()},
             self.rolling.take(self.number, self.epoch, self._version),
             [self.manifest()],
             self._tally,
         )
         self._outgoing, self._sends, self._handed = [], {}, {}
-        self._rows, self._node_rows, self._tally = {}, [], Tally()
+        self._rows, self._tally = {}, Tally()
         self._begun = self.stirred = False
         return effects
 
@@ -627,10 +625,9 @@ class Shard:
 
     # -- loading
 
-    def take_node_rows(self) -> list[bytes]:
+    def take_node_rows(self) -> list[Line]:
         """The rows that `refold` wrote again so far, when they are too many to wait for the first flush."""
-        taken, self._node_rows = self._node_rows, []
-        return taken
+        return self._node_rows.take()
 
     @property
     def node_rows(self) -> int:

@@ -12,6 +12,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from itertools import chain
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -21,7 +22,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_ran
 from sinks.metrics import WorkerMetrics, WorkerState
 from stream.claim import GapError, Log, Store, take_over
 from stream.log import TP
-from stream.resting import Dictionaries
+from stream.resting import Dictionaries, rows_in
 from stream.rules import Rules
 from stream.shard import Effects, Shard, Topics, flush, fold_together
 from stream.transport import Batch, Statistics
@@ -31,12 +32,13 @@ T = TypeVar("T")
 
 #: nodes folded before the event loop gets a turn
 SLICE = 250
-#: records that may be in flight however few nodes there are
-FEWEST_INFLIGHT = 40_000
-#: a flush is due when so much of what may be in flight was read; the rest is room to read on while it is folded
-DUE = 4 / 5
-#: bytes of records that may be read before the next flush begins; it is due at half of them
-MOST_BYTES = 128 << 20
+#: a flush is due at so many records, or at so many for each node above some: see `Worker.due`
+FEWEST_DUE, DUE_PER_NODE, NODES_BELOW = 32_000, 4, 16_000
+#: as a part of these, and as a number, the records that may be read on while a flush is folded; the smaller one counts
+READ_ON, MOST_READ_ON = 1 / 4, 50_000
+#: bytes of records that may be read before the next flush begins, however few may be in flight, and for each that may;
+#: it is due at half of them
+MOST_BYTES, RECORD_BYTES = 128 << 20, 1 << 10
 #: shards taken over at the same time: while ClickHouse reads or copies for one, another one is taken in
 LOADING = 4
 #: seconds between two looks at a log that has a gap
@@ -133,9 +135,9 @@ class Worker:
         incarnation: str = "",
         max_future_us: int = 86_400_000_000,
         flush_seconds: float = 0.5,
-        flush_records: int = 240_000,
-        max_inflight: int = 300_000,
-        max_dirty: int = 500_000,
+        flush_records: int = 500_000,
+        max_inflight: int = 600_000,
+        max_dirty: int = 1_000_000,
         ready_lag: int = 100_000,
         purge_seconds: float = 60,
         metrics: WorkerMetrics | None = None,
@@ -173,6 +175,7 @@ class Worker:
         self._records = self._bytes = 0
         self._held = False
         self._dear_seconds = 0.0
+        self._fold_seconds = 0.0
         self._wake = asyncio.Event()
         self._flushing = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -431,10 +434,10 @@ class Worker:
         batch.records = ()  # the shard has them: what waits for the flush is their offset
         self._batches.append(batch)
         self._metrics.batch(batch.size)
-        due = min(self._flush_records, max(1, int(self.room() * DUE)))
-        if self._records >= due or self._bytes > MOST_BYTES // 2:
+        most_bytes = max(MOST_BYTES, self.room() * RECORD_BYTES)
+        if self._records >= self.due() or self._bytes > most_bytes // 2:
             self._wake.set()
-        if not self._held and (self._dirty() > self._max_dirty or self._bytes > MOST_BYTES):
+        if not self._held and (self._dirty() > self._max_dirty or self._bytes > most_bytes):
             logger.warning("%d nodes and %d bytes wait to be folded: reading pauses", self._dirty(), self._bytes)
             self._held = True
             self._wake.set()
@@ -448,15 +451,29 @@ class Worker:
         if expected < batch.follows < batch.first:
             raise RuntimeError(f"{batch.tp}: a batch before offset {batch.follows} was lost; reading it again")
 
-    def room(self) -> int:
-        """How many records may be read and not flushed: at first a fixed number, then three for every two more nodes.
+    def due(self) -> int:
+        """How many records make a flush due before its time: at first a fixed number, then four for each more node.
 
-        The more a flush holds, the seldomer a node is written, and that is most of what an event costs. The more nodes
-        there are, the wider apart are the events of one: so flushes grow with them, and what is in flight never needs
-        much of the memory beside what is kept.
+        What an event costs is mostly how often nodes are written, once in each flush that changes them. In a backlog
+        each flush is about as long as all before it together, so there are few of them, however large the company: an
+        event costs no more of a large one. What is in flight never needs much of the memory beside what is kept.
         """
         nodes = sum(len(shard.nodes) for shard in self.shards.values())
-        return min(self._max_inflight, max(FEWEST_INFLIGHT, (3 * nodes - FEWEST_INFLIGHT) // 2))
+        due = min(self._flush_records, max(FEWEST_DUE, DUE_PER_NODE * (nodes - NODES_BELOW)))
+        return max(1, min(due, int(self._max_inflight / (1 + READ_ON))))
+
+    def room(self) -> int:
+        """How many records may be read and not flushed: those of a flush, and some that are read while it is folded."""
+        due = self.due()
+        return min(self._max_inflight, due + max(1, min(int(due * READ_ON), MOST_READ_ON)))
+
+    def _unread(self) -> int:
+        """How many records were in the log, when it was looked at last, and have not been read."""
+        return sum(
+            max(0, end - self.shards[tp.partition].positions[tp.topic].offset)
+            for tp, end in self._ends.items()
+            if tp.partition in self.shards
+        )
 
     def _dirty(self) -> int:
         return sum(shard.dirty for shard in self.shards.values())
@@ -468,13 +485,20 @@ class Worker:
 
     async def _flush_loop(self) -> None:
         while True:
-            try:
-                async with asyncio.timeout(max(self._flush_seconds, REST * self._dear_seconds)):
-                    await self._wake.wait()
-            except TimeoutError:
-                pass
+            await self._woken(max(self._flush_seconds, REST * self._dear_seconds))
+            # after a long fold little was read when the time is over: in a backlog the next flush may fill for as long
+            waited = 0.0
+            while waited < self._fold_seconds and self._unread() > FEWEST_DUE and not self._wake.is_set():
+                await self._woken(self._flush_seconds)
+                waited += self._flush_seconds
             self._wake.clear()
             await self._flush()
+
+    async def _woken(self, seconds: float) -> None:
+        """Return when a flush is due, or so many seconds are over."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
 
     async def _flush(self) -> None:
         async with self._flushing:
@@ -520,6 +544,7 @@ class Worker:
                 self._dear_seconds += took
             await asyncio.sleep(0)
             began = time.perf_counter()
+        self._fold_seconds = seconds
         self._metrics.fold_seconds.observe(seconds)
         return stirred, effects
 
@@ -555,7 +580,7 @@ class Worker:
         """Tell of a flush that is done: what it holds is visible from now on."""
         self._last_flush = time.time()
         metrics, tally = self._metrics, effects.tally
-        metrics.flushed(len(effects.nodes.get("nodes", ())), seconds)
+        metrics.flushed(rows_in(effects.nodes.get("nodes", ())), seconds)
         for kind, times in tally.folded.items():
             metrics.folded(kind, times, self._last_flush)
         for kind, count in tally.forwarded.items():

@@ -18,6 +18,8 @@ COLUMNS: Mapping[str, tuple[str, int]] = {
     "batch_cpu_us_per_event": ("the batch's in memory, µs", 1),
     "batch_ratio": ("ratio", 1),
     "events_per_cpu_second": ("events a second of one core", 0),
+    "nodes_written_per_event": ("nodes written an event", 2),
+    "longest_between_flushes_seconds": ("longest between two flushes, s", 0),
     "nodes": ("nodes", 0),
     "peak_mib": ("worker's peak memory, MiB", 0),
     "bytes_per_node": ("bytes a node", 0),

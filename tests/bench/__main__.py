@@ -4,7 +4,8 @@ usage: python -m tests.bench [EVENTS ...] [--quarters] [--json FILE]
 
 For each size: an empty deployment, a worker that is ready, then the events. Measured are the worker's CPU seconds from
 there to the last manifest (and from where half of the events stood in the tables: does an event cost more, the more
-came before it?), its peak memory, the nodes it keeps, and the yardsticks of `loop.py` over the same topic.
+came before it?), how often it wrote a node and how long the tables stood still, its peak memory, the nodes it keeps,
+and the yardsticks of `loop.py` over the same topic.
 
 More events are those of a larger company in one quarter; with `--quarters` those of more quarters of one company.
 """
@@ -22,7 +23,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.request import urlopen
 
 import msgspec
 from rich.console import Console
@@ -92,10 +94,18 @@ def deployed() -> Iterator[Deployment]:
             yield deployment
 
 
+class Flush(NamedTuple):
+    """Events that stand in the tables, the worker's CPU seconds so far, and when that was."""
+
+    events: int
+    cpu: float
+    at: float
+
+
 @contextmanager
-def course(deployment: Deployment, pid: int) -> Iterator[list[tuple[int, float]]]:
-    """(events that stand in the tables, the worker's CPU seconds) from now on, at every flush."""
-    flushes: list[tuple[int, float]] = [(0, cpu_seconds(pid))]
+def course(deployment: Deployment, pid: int) -> Iterator[list[Flush]]:
+    """Where the worker is from now on, at every flush."""
+    flushes = [Flush(0, cpu_seconds(pid), time.monotonic())]
     done = threading.Event()
 
     def watch() -> None:
@@ -104,8 +114,8 @@ def course(deployment: Deployment, pid: int) -> Iterator[list[tuple[int, float]]
             rows = client.query(
                 "SELECT sum(position) FROM (SELECT max(events_position) AS position FROM manifest GROUP BY shard)"
             ).result_rows
-            if rows[0][0] > flushes[-1][0]:
-                flushes.append((rows[0][0], cpu_seconds(pid)))
+            if rows[0][0] > flushes[-1].events:
+                flushes.append(Flush(rows[0][0], cpu_seconds(pid), time.monotonic()))
 
     watching = threading.Thread(target=watch)
     watching.start()
@@ -116,12 +126,22 @@ def course(deployment: Deployment, pid: int) -> Iterator[list[tuple[int, float]]
         watching.join()
 
 
-def cpu_at(flushes: list[tuple[int, float]], count: int) -> float:
+def cpu_at(flushes: list[Flush], count: int) -> float:
     """CPU seconds when so many events stood in the tables, on the line between two flushes."""
-    for (before, low), (after, high) in pairwise(flushes):
-        if after >= count:
-            return low + (high - low) * (count - before) / (after - before)
-    raise RuntimeError(f"the last flush seen has {flushes[-1][0]} events, not {count}")
+    for before, after in pairwise(flushes):
+        if after.events >= count:
+            return before.cpu + (after.cpu - before.cpu) * (count - before.events) / (after.events - before.events)
+    raise RuntimeError(f"the last flush seen has {flushes[-1].events} events, not {count}")
+
+
+def nodes_written(deployment: Deployment) -> int:
+    """How many nodes the worker wrote, each as often as it was written."""
+    with urlopen(f"http://127.0.0.1:{deployment.metrics_ports[-1]}/metrics", timeout=60) as answer:
+        for line in answer.read().decode().splitlines():
+            name, _, value = line.partition(" ")
+            if name == "sixfold_flush_nodes_sum":
+                return int(float(value))
+    raise RuntimeError("the worker's metrics have no sixfold_flush_nodes_sum")
 
 
 def quarters(count: int) -> Iterator[bytes]:
@@ -154,7 +174,8 @@ def measure(size: int, values: Iterator[bytes]) -> dict[str, Any]:
             deployment.wait(3_600)
             done, end = time.monotonic(), cpu_seconds(worker.pid)
         half = size // 2
-        second_half = end - cpu_at([*flushes, (size, end)], half)
+        flushes.append(Flush(size, end, done))
+        second_half = end - cpu_at(flushes, half)
         cpu = end - cpu
         peak = memory_bytes(worker.pid, "VmHWM")
         rows = deployment.client(deployment.name).query("SELECT count() FROM nodes FINAL").result_rows
@@ -184,6 +205,8 @@ def measure(size: int, values: Iterator[bytes]) -> dict[str, Any]:
             "batch_cpu_us_per_event": in_memory["batch"],
             "batch_ratio": cost / in_memory["batch"],
             "events_per_cpu_second": size / cpu,
+            "nodes_written_per_event": nodes_written(deployment) / size,
+            "longest_between_flushes_seconds": max(after.at - before.at for before, after in pairwise(flushes)),
             "seconds_sending": sent - began,
             "seconds_after_the_last": done - sent,
             "nodes": nodes,
@@ -208,8 +231,8 @@ def main() -> None:
     for column in results[0]:
         table.add_column(column.replace("_", " "), justify="right")
     for result in results:
-        table.add_row(*(f"{value:,.1f}" if isinstance(value, float) else f"{value:,}" for value in result.values()))
-    Console(width=180).print(table)
+        table.add_row(*(f"{value:,.2f}" if isinstance(value, float) else f"{value:,}" for value in result.values()))
+    Console(width=200).print(table)
 
 
 if __name__ == "__main__":

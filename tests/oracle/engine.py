@@ -11,6 +11,7 @@ from schemas import Rejected, decode, homes
 from sinks.clickhouse import ClickHouseStore
 from stream import shard
 from stream.log import home_partition
+from stream.resting import Line
 from stream.settings import Settings
 from tests.oracle.journeys import Config
 from tests.property.simulation import TOPICS, Fuse, MemoryLog, run
@@ -23,9 +24,9 @@ class Rows:
     """Keeps the JSON lines of every table, as a sink."""
 
     def __init__(self) -> None:
-        self.lines: dict[str, list[bytes]] = {}
+        self.lines: dict[str, list[Line]] = {}
 
-    async def insert(self, rows: Mapping[str, Sequence[bytes]]) -> None:
+    async def insert(self, rows: Mapping[str, Sequence[Line]]) -> None:
         for table, lines in rows.items():
             self.lines.setdefault(table, []).extend(lines)
 
@@ -51,7 +52,7 @@ def settings(config: Config) -> Settings:
     )
 
 
-def rows_of(events: Sequence[bytes], config: Config, now_ms: int, rng: random.Random) -> dict[str, list[bytes]]:
+def rows_of(events: Sequence[bytes], config: Config, now_ms: int, rng: random.Random) -> dict[str, list[Line]]:
     """What flushes insert, by table, when shards have read all events in the order given, in batches of any size."""
     log, sink = MemoryLog(Fuse()), Rows()
     for value in events:
@@ -79,6 +80,6 @@ def rows_of(events: Sequence[bytes], config: Config, now_ms: int, rng: random.Ra
     return sink.lines
 
 
-def fill(client: Client, rows: Mapping[str, Sequence[bytes]]) -> None:
+def fill(client: Client, rows: Mapping[str, Sequence[Line]]) -> None:
     """Insert the rows into a migrated database, as the worker's store does."""
     asyncio.run(ClickHouseStore(client, "oracle").insert(rows))

@@ -23,6 +23,7 @@ from stream.fold import changes
 from stream.log import Mark, Outgoing, home_partition, mark_of
 from stream.reference import reference_row
 from stream.reports import TABLES
+from stream.resting import Line
 from stream.rolling import account
 from stream.rules import Rules
 
@@ -149,11 +150,12 @@ class MemoryStore:
         self.erased: set[str] = set()
         self.people: set[tuple[str, str, str, str]] = set()
 
-    async def insert(self, rows: Mapping[str, Sequence[bytes]]) -> None:
+    async def insert(self, rows: Mapping[str, Sequence[Line]]) -> None:
         for table, lines in rows.items():
             for line in lines:
                 await self.fuse.step()
-                self._put(table, msgspec.json.decode(line))
+                for row in bytes(line).splitlines():
+                    self._put(table, msgspec.json.decode(row))
 
     def _put(self, table: str, row: dict[str, Any]) -> None:
         if table == "nodes":

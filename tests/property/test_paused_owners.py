@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stream import claim, shard
+from stream.resting import Line
 from tests.property.simulation import RULES, TOPICS, Crash, Fuse, MemoryLog, MemoryStore, as_json, expected, run
 from tests.property.weakened import a_new_owner_says_nothing_until_it_is_ready
 
@@ -17,8 +18,8 @@ class DyingStore(MemoryStore):
 
     dying = False
 
-    async def insert(self, rows: Mapping[str, Sequence[bytes]]) -> None:
-        if self.dying and any(json.loads(line)["ready"] for line in rows.get("manifest", ())):
+    async def insert(self, rows: Mapping[str, Sequence[Line]]) -> None:
+        if self.dying and any(json.loads(bytes(line))["ready"] for line in rows.get("manifest", ())):
             raise Crash
         await super().insert(rows)
 

@@ -9,6 +9,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import OperationalError
 
 from sinks.clickhouse import INSERT_BYTES, PIECE_BYTES, Body, ClickHouseStore
+from stream.resting import Line, Lines
 
 LONG = "x" * 1_000
 
@@ -21,17 +22,26 @@ def nodes(count: int, text: str = LONG) -> list[bytes]:
     ]
 
 
+def at_rest(rows: list[bytes]) -> list[Line]:
+    """The rows as a shard has them until they are written, most of them compressed."""
+    lines = Lines()
+    for row in rows:
+        lines.append(row)
+    return lines.take()
+
+
 def written(client: Client) -> list[tuple[str, int]]:
     return [tuple(row) for row in client.query("SELECT entity, length(state) FROM nodes ORDER BY entity").result_rows]
 
 
-def test_more_than_one_insert_takes(database: Client) -> None:
+@pytest.mark.parametrize("compressed", [False, True])
+def test_more_than_one_insert_takes(database: Client, *, compressed: bool) -> None:
     lines = nodes(9_000)
     told: list[tuple[str, int, int]] = []
     store = ClickHouseStore(database, "test", lambda table, rows, size, _: told.append((table, rows, size)))
     size = sum(len(line) + 1 for line in lines)
     assert size > INSERT_BYTES
-    asyncio.run(store.insert({"nodes": lines}))
+    asyncio.run(store.insert({"nodes": at_rest(lines) if compressed else lines}))
     assert len(written(database)) == 9_000
     assert told == [("nodes", 9_000, size)]
 
@@ -45,9 +55,10 @@ def test_a_row_larger_than_an_insert_may_be_is_one_insert(database: Client) -> N
     assert found[0][1] > INSERT_BYTES
 
 
-def test_a_body_is_sent_in_pieces_of_whole_lines_as_often_as_asked() -> None:
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_body_is_sent_in_pieces_of_whole_lines_as_often_as_asked(*, compressed: bool) -> None:
     lines = nodes(1_000)
-    body = Body(lines)
+    body = Body(at_rest(lines) if compressed else lines)
     for _ in range(2):
         pieces = list(body)
         assert b"".join(pieces) == b"\n".join(lines) + b"\n"

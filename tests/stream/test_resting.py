@@ -1,4 +1,4 @@
-"""Compressed nodes give back what was put down, before a dictionary is made, with it, and after the next one."""
+"""Compressed nodes and rows give back what was put down, with whatever dictionary."""
 
 import random
 
@@ -7,7 +7,7 @@ import pytest
 from stream import resting
 from stream.flow import Node
 from stream.fold import Change
-from stream.resting import Dictionaries, Nodes
+from stream.resting import PIECE_BYTES, Dictionaries, Lines, Nodes, Piece, rows_in
 
 
 def _state(entity: str, rng: random.Random, fields: int = 4) -> bytes:
@@ -67,3 +67,23 @@ def test_samples_of_large_states_stay_small() -> None:
     for _ in range(1_100):
         nodes.put("lead:catch-all", rng.randbytes(100_000))
     assert sum(len(sample) for sample in dictionaries._samples["lead"]) <= resting.SAMPLES * resting.DICTIONARY_BYTES
+
+
+def test_rows_are_taken_in_their_order_however_many_were_compressed_together() -> None:
+    lines = Lines()
+    for number in range(2_000):
+        lines.append(b'{"entity":"lead:%d","text":"%s"}' % (number, b"x" * (number % 300)))
+        assert len(lines) == number + 1
+    lines.append(b"y" * (PIECE_BYTES + 1))
+    lines.append(b"the last")
+    taken = lines.take()
+    assert rows_in(taken) == 2_002
+    rows = [row for line in taken for row in bytes(line).split(b"\n")]
+    assert [row.partition(b'"text"')[0] for row in rows[:2_000]] == [b'{"entity":"lead:%d",' % n for n in range(2_000)]
+    assert rows[2_000:] == [b"y" * (PIECE_BYTES + 1), b"the last"]
+    assert all(len(bytes(line)) == len(line) for line in taken)
+    pieces = [line for line in taken if isinstance(line, Piece)]
+    assert len(pieces) == sum(map(len, rows)) // PIECE_BYTES
+    assert rows_in(pieces) == 2_001  # what makes no whole piece is left as it is
+    assert taken[-1] == b"the last"
+    assert (len(lines), lines.take()) == (0, [])
