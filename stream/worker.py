@@ -454,9 +454,9 @@ class Worker:
     def due(self) -> int:
         """How many records make a flush due before its time: at first a fixed number, then four for each more node.
 
-        What an event costs is mostly how often nodes are written, once in each flush that changes them. In a backlog
-        each flush is about as long as all before it together, so there are few of them, however large the company: an
-        event costs no more of a large one. What is in flight never needs much of the memory beside what is kept.
+        What an event costs is mostly how often a node is written, once in each flush that changes it. In a backlog each
+        flush is about as long as all before it together, so there are few of them, and a node is written as seldom of a
+        large company as of a small one. What is in flight never needs much of the memory beside what is kept.
         """
         nodes = sum(len(shard.nodes) for shard in self.shards.values())
         due = min(self._flush_records, max(FEWEST_DUE, DUE_PER_NODE * (nodes - NODES_BELOW)))

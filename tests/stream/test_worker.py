@@ -4,15 +4,19 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import stream.worker
+from deploy.embedded.company import lines
+from schemas import decode
 from sinks.clickhouse import ClickHouseStore
-from stream.log import TP, Log
-from stream.resting import Line
+from stream.log import TP, Log, home_partition
+from stream.resting import Line, rows_in
 from stream.rules import Rules
 from stream.shard import Shard, Topics, fold_together
 from stream.transport import Batch, Consumer, Ledger, Statistics
@@ -213,3 +217,33 @@ def test_a_failure_that_nobody_waits_for_any_more_is_forgotten(tansu: TansuBroke
             await worker.stop()
 
     asyncio.run(lose_the_shards_while_loading())
+
+
+def test_nodes_of_a_larger_company_are_written_as_seldom_as_those_of_a_smaller_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """How often is most of what an event costs; `tests/bench` tells the rest. Here all is a tenth as large."""
+    monkeypatch.setattr(stream.worker, "FEWEST_DUE", stream.worker.FEWEST_DUE // 10)
+    monkeypatch.setattr(stream.worker, "NODES_BELOW", stream.worker.NODES_BELOW // 10)
+    end, written = datetime(2026, 11, 24, tzinfo=UTC), dict[int, float]()
+    for size in (30_000, 120_000):
+        unasked: Any = None
+        worker = Worker(Rules(), 8, unasked, unasked, topics=Topics(), delivery=_no_consumer, crash=_crash)
+        worker.shards.update({number: Shard(number, 8, Rules()) for number in range(8)})
+        values, offsets, nodes = lines(5, end, size), [0] * 8, 0
+        while records := list(islice(values, worker.due())):
+            by_shard: dict[int, list[Any]] = {number: [] for number in range(8)}
+            for value in records:
+                key = decode(value, None).home.encode()
+                number = home_partition(key, 8)
+                by_shard[number].append(Record("crm.events", number, offsets[number], 1_800_000_000_000, key, value))
+                offsets[number] += 1
+            for number, shard in worker.shards.items():
+                shard.read("crm.events", by_shard[number])
+                shard.begin()
+            for _ in fold_together(worker.shards, 250):
+                pass
+            nodes += sum(rows_in(shard.take().nodes["nodes"]) for shard in worker.shards.values())
+        written[size] = nodes / size
+    print(written)
+    assert written[120_000] < 1.05 * written[30_000]
