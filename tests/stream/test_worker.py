@@ -245,5 +245,4 @@ def test_nodes_of_a_larger_company_are_written_as_seldom_as_those_of_a_smaller_o
                 pass
             nodes += sum(rows_in(shard.take().nodes["nodes"]) for shard in worker.shards.values())
         written[size] = nodes / size
-    print(written)
-    assert written[120_000] < 1.05 * written[30_000]
+    assert written[120_000] <= written[30_000]
