@@ -81,6 +81,12 @@ def _more(now: datetime, zone: str) -> Iterator[bytes]:
                         lead_id=f"l{number}-{back}", amount=str(chance.randint(1, 10_000) / 100), currency="USD",
                         probability=0.3, cost=1,
                         due_date=f"{moment + timedelta(days=chance.randint(10, 70)):%Y-%m-%d}")  # fmt: skip
+    # also on the first day of a month there is a campaign that has spent and won a customer in it
+    today: dict[str, Any] = {"campaign_id": "c0", "currency": "USD"}
+    yield event("spend.posted", now, platform="meta", date=f"{now.astimezone(ZoneInfo(zone)):%Y-%m-%d}", amount=5,
+                account_id="today", **today)  # fmt: skip
+    yield event("lead.created", now, lead_id="today", campaign_id="c0", channel="channel 0")
+    yield event("deal.won", now, opportunity_id="today", lead_id="today", amount=70, owner_id="x0", **today)
     for metric, scope in (
         ("revenue", "company"), ("leads", "company"), ("calls", "company"), ("won_deals", "company"),
         ("revenue", "team/South"), ("revenue", "team/"), ("revenue", "rep/x1"), ("calls", "rep/x2"),
