@@ -138,12 +138,13 @@ class Lines:
     def __init__(self) -> None:
         self._pieces: list[Line] = []
         self._loose: list[bytes] = []
-        self._loose_bytes = 0
+        self._loose_bytes = self._rows = 0
 
     def append(self, line: bytes) -> None:
         """Add a row."""
         self._loose.append(line)
         self._loose_bytes += len(line)
+        self._rows += 1
         if self._loose_bytes >= PIECE_BYTES:
             self._pieces.append(Piece(self._loose))
             self._loose, self._loose_bytes = [], 0
@@ -151,12 +152,13 @@ class Lines:
     def take(self) -> list[Line]:
         """All rows so far; they are no longer here."""
         taken = [*self._pieces, *self._loose]
-        self._pieces, self._loose, self._loose_bytes = [], [], 0
+        self._pieces, self._loose = [], []
+        self._loose_bytes = self._rows = 0
         return taken
 
     def __len__(self) -> int:
         """How many rows there are."""
-        return rows_in(self._pieces) + len(self._loose)
+        return self._rows
 
 
 def rows_in(lines: Iterable[Line]) -> int:
