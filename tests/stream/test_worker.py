@@ -1,4 +1,4 @@
-"""A worker's account of why it is not ready, and of how much it may read, without Faust around it."""
+"""A worker's account of why it is not ready, how much it may read, and when it flushes, without Faust around it."""
 
 import asyncio
 import json
