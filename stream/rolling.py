@@ -23,8 +23,6 @@ Measures = tuple[int, ...]
 
 _json = msgspec.json.Encoder().encode
 _INT64 = 1 << 63
-#: of a row that has no sparse counts; never written to
-_NO_COUNTS: dict[int, int] = {}
 
 
 def journeys_of(counted: Iterable[tuple[str, Mapping[str, Document]]], rules: Rules) -> list[Journey]:
@@ -53,14 +51,22 @@ def account(root: str, documents: Mapping[str, Document], rules: Rules) -> tuple
     return found[0], contributions_of(found)[0]
 
 
+class _Row(msgspec.Struct, gc=False):
+    """A rolling row: its totals, and its sparse counts by whole unit, where it has any."""
+
+    key: Key
+    totals: Measures
+    counts: dict[int, int] | None = None
+    #: since rows were last taken
+    changed: bool = False
+
+
 class Rolling:
     """One shard's rolling rows, and which of them changed since they were last taken."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, dict[Key, Measures]] = {table.name: {} for table in TABLES}
-        # of the rows that have them: sparse counts by whole unit
-        self._counts: dict[str, dict[Key, dict[int, int]]] = {table.name: {} for table in TABLES}
-        self._dirty: dict[str, set[Key]] = {table.name: set() for table in TABLES}
+        self._rows: dict[str, dict[Key, _Row]] = {table.name: {} for table in TABLES}
+        self._changed: dict[str, list[_Row]] = {table.name: [] for table in TABLES}
 
     def __len__(self) -> int:
         return sum(len(rows) for rows in self._rows.values())
@@ -68,14 +74,12 @@ class Rolling:
     @property
     def dirty(self) -> int:
         """How many rows changed since they were last taken."""
-        return sum(len(keys) for keys in self._dirty.values())
+        return sum(len(rows) for rows in self._changed.values())
 
     def restore(self, table: str, key: Key, measures: Sequence[int], sparse: dict[int, int]) -> None:
         """Put back a row as it was written."""
         shared = _shared(key)
-        self._rows[table][shared] = tuple(measures)
-        if sparse:
-            self._counts[table][shared] = sparse
+        self._rows[table][shared] = _Row(shared, tuple(measures), sparse or None)
 
     def replace(self, old: Contributions, new: Contributions) -> None:
         """Take off what a root contributed before, and add what it contributes now."""
@@ -86,19 +90,22 @@ class Rolling:
                 self._add(name, after, 1)
 
     def _add(self, table: str, contributions: Iterable[Contribution], sign: int) -> None:
-        rows, sparse, dirty = self._rows[table], self._counts[table], self._dirty[table]
+        rows, changed = self._rows[table], self._changed[table]
         combine = add if sign > 0 else sub
         for key, measures, bucket in contributions:
-            totals = rows.get(key)
-            if totals is None:
-                rows[_shared(key)] = tuple(map(combine, repeat(0), measures))
+            row = rows.get(key)
+            if row is None:
+                shared = _shared(key)
+                row = rows[shared] = _Row(shared, tuple(map(combine, repeat(0), measures)))
             else:
-                rows[key] = tuple(map(combine, totals, measures))
-            dirty.add(key)
+                row.totals = tuple(map(combine, row.totals, measures))
+            if not row.changed:
+                row.changed = True
+                changed.append(row)
             if bucket is not None:
-                counts = sparse.get(key)
+                counts = row.counts
                 if counts is None:
-                    counts = sparse[_shared(key)] = {}
+                    counts = row.counts = {}
                 count = counts.get(bucket, 0) + sign
                 if count:
                     counts[bucket] = count
@@ -108,33 +115,32 @@ class Rolling:
     def clear(self) -> None:
         """Count nothing any more: at the next flush every row is deleted that nothing was added to again."""
         for name, rows in self._rows.items():
-            self._dirty[name].update(rows)
-            self._counts[name].clear()
-            for key, measures in rows.items():
-                rows[key] = (0,) * len(measures)
+            for row in rows.values():
+                row.totals, row.counts, row.changed = (0,) * len(row.totals), None, True
+            self._changed[name] = list(rows.values())
 
     def take(self, shard: int, epoch: int, version: int) -> dict[str, list[bytes]]:
         """The changed rows as JSON lines for ClickHouse, by table; rows that are all zero are deleted ones."""
         taken: dict[str, list[bytes]] = {}
         for table in TABLES:
-            dirty = self._dirty[table.name]
-            if not dirty:
+            changed, rows = self._changed[table.name], self._rows[table.name]
+            if not changed:
                 continue
-            row, rows, sparse = table.row, self._rows[table.name], self._counts[table.name]
-            lines: list[bytes] = []
-            for key in dirty:
-                totals, counts = rows[key], sparse.get(key, _NO_COUNTS)
+            made, lines = table.row, list[bytes]()
+            for row in changed:
+                totals, counts = row.totals, row.counts
                 gone = not counts and not any(totals)
                 large = table.big and (max(totals) >= _INT64 or min(totals) < -_INT64)
                 written = map(_within_64_bits, totals) if large else totals
-                more = (counts,) if table.sparse else ()
-                lines.append(_json(row(shard, epoch, version, int(gone), *key, *written, *more)))
+                more = (counts or {},) if table.sparse else ()
+                lines.append(_json(made(shard, epoch, version, int(gone), *row.key, *written, *more)))
+                row.changed = False
                 if gone:
-                    del rows[key]
+                    del rows[row.key]
                 if not counts:
-                    sparse.pop(key, None)
+                    row.counts = None
             taken[table.name] = lines
-            dirty.clear()
+            changed.clear()
         return taken
 
 

@@ -33,7 +33,7 @@ from stream.log import Mark, Outgoing, home_partition, mark_of
 from stream.records import Call, Credit, Lead, Opportunity, Spend, Touch
 from stream.reference import reference_row
 from stream.refused import read_refused
-from stream.resting import Dictionaries, Line, Lines, Nodes
+from stream.resting import Dictionaries, Kept, Line, Lines, Nodes
 from stream.rolling import Contributions, Rolling, account, contributions_of, journeys_of
 from stream.rules import Rules
 
@@ -51,8 +51,6 @@ RANKS = range(3)
 #: so many nodes take each step of a fold together. One after the other took a third more CPU, 250 together a sixth:
 #: supposedly the processor's own caches hold the code of a step, and what so many nodes are made of
 TOGETHER = 25
-#: of so many nodes all shards together remember what they contributed: one that changed lately is likely to change soon
-REMEMBERED = 200_000
 #: (entity, document): a document that another node sent, as it was sent
 Encoded = tuple[str, bytes]
 #: (to, entity, document)
@@ -259,10 +257,6 @@ class Shard:
         self._rows: dict[str, list[bytes]] = {}
         self._node_rows = Lines()
         self._tally = Tally()
-        # what the nodes written last contributed, in two halves: it need not be worked out again from their states
-        self._contributed: dict[str, bytes] = {}
-        self._contributed_before: dict[str, bytes] = {}
-        self.remembered = REMEMBERED // 2 // partitions
         # (source, minute since 1970) -> the greatest event time in it
         self._heard: dict[tuple[str, int], int] = {}
 
@@ -335,7 +329,8 @@ class Shard:
         """Fold nodes of a rank: each step is taken for all of them before the next one."""
         events = [self._read(entity, each) for entity, each in waiting]
         said = [[change for event in each for change in changes(event)] for each in events]
-        taken_up = [Node(entity, self.nodes.get(entity)) for entity, _ in waiting]
+        kept = [self.nodes.take_up(entity) for entity, _ in waiting]
+        taken_up = [Node(entity, each and each[0]) for (entity, _), each in zip(waiting, kept, strict=True)]
         for node, each in zip(taken_up, said, strict=True):
             for change in each:
                 node.fold(change)
@@ -347,15 +342,15 @@ class Shard:
             for change in each:
                 if change.personal:
                     self._personal(change, change.personal)
-        nodes = [node for node in taken_up if node.changed]
-        for node in nodes:
+        changed = [(node, each) for node, each in zip(taken_up, kept, strict=True) if node.changed]
+        for node, _ in changed:
             if not node.to and not node.own.erased:
                 continue
             for sent in node.sends():
                 to = sent[0]
                 sends = self._fresh if _rank(to) > rank else self._sends
                 sends.setdefault(home_partition(to, self.partitions), []).append(sent)
-        self._count(nodes)
+        self._count([node for node, _ in changed], [self._contributed(node.entity, each) for node, each in changed])
 
     def hand_over(self, shards: Mapping[int, "Shard"]) -> None:
         """Hand the documents that are for nodes of a rank to come to those of these shards that have them."""
@@ -524,21 +519,21 @@ class Shard:
         """Of the rows of the flush that has begun."""
         return (self.epoch << 32) + self.flush_number
 
-    def _count(self, nodes: Sequence[Node]) -> None:
-        """Work out what nodes that changed count now, put them down, and write their rows."""
+    def _count(self, nodes: Sequence[Node], before: Sequence[bytes]) -> None:
+        """Work out what nodes that changed count now, put them down, and write their rows.
+
+        `before` is what each contributed until now, packed.
+        """
         counted = [(node.entity, node.counted()) for node in nodes]
         journeys = journeys_of(counted, self.rules)
         contributed = contributions_of(journeys)
-        before = [self._contributed_by(node.entity) for node in nodes]
         after = [_packed(new) for new in contributed]
         for old, packed, new in zip(before, after, contributed, strict=True):
             if old != packed:
                 self.rolling.replace(_unpack_contributions(old) if old else {}, new)
-        for node, packed in zip(nodes, after, strict=True):
-            self._remember(node.entity, packed)
         states = [node.encode() for node in nodes]
-        for node, state, new in zip(nodes, states, contributed, strict=True):
-            self.nodes.put(node.entity, state, idle=not new)
+        for node, state, packed in zip(nodes, states, after, strict=True):
+            self.nodes.put(node.entity, state, packed)
         version = self._version
         for node, state, journey in zip(nodes, states, journeys, strict=True):
             self._node_row(node.entity, version, state, journey)
@@ -551,24 +546,14 @@ class Shard:
                 for entity in covered:
                     self._row("erased", {"entity": entity})
 
-    def _contributed_by(self, entity: str) -> bytes:
-        """What a node contributed when it was written last, packed."""
-        if self.nodes.idle(entity):
+    def _contributed(self, entity: str, kept: Kept | None) -> bytes:
+        """What a node contributed until now, packed; one that was loaded is counted once more."""
+        if kept is None:
             return b""
-        known = self._contributed.get(entity) or self._contributed_before.get(entity)
-        if known:
-            return known
-        state = self.nodes.get(entity)
-        return _packed(account(entity, Node(entity, state).counted(), self.rules)[1]) if state else b""
-
-    def _remember(self, entity: str, contributed: bytes) -> None:
-        if not contributed:
-            self._contributed.pop(entity, None)
-            self._contributed_before.pop(entity, None)
-            return
-        if len(self._contributed) >= self.remembered:
-            self._contributed_before, self._contributed = self._contributed, {}
-        self._contributed[entity] = contributed
+        state, contributed = kept
+        if contributed is None:
+            return _packed(account(entity, Node(entity, state).counted(), self.rules)[1])
+        return contributed
 
     def _node_row(self, entity: str, version: int, state: bytes, journey: Journey) -> None:
         row = NodeRow(

@@ -362,7 +362,7 @@ class Simulation:
         return found
 
     async def _load(self, number: int) -> shard.Shard:
-        worker = await claim.take_over(
+        return await claim.take_over(
             number,
             self.shards,
             self.in_force,
@@ -370,8 +370,6 @@ class Simulation:
             self.store,  # type: ignore[arg-type] - TP is a tuple here
             topics=TOPICS,
         )
-        worker.remembered = self.rng.choice((0, 2, 3, shard.REMEMBERED))
-        return worker
 
     def _work(self, number: int) -> None:
         """The turn of a shard, and of others that are loaded, whose flush it is, too."""

@@ -248,31 +248,31 @@ def old_contributions_are_left() -> Any:
     return patch.object(Rolling, "replace", weak)
 
 
-def what_is_remembered_is_of_an_earlier_write() -> Any:
+def what_is_kept_is_of_an_earlier_write() -> Any:
     """A node that changes twice takes off what it contributed at first."""
-    remember = shard.Shard._remember
+    put = Nodes.put
 
-    def weak(self: shard.Shard, entity: str, contributed: Any) -> None:
-        first = self.__dict__.setdefault("first_contributed", {}).setdefault(entity, contributed)
-        remember(self, entity, first)
+    def weak(self: Nodes, entity: str, state: bytes, contributed: bytes | None = None) -> None:
+        before = self.take_up(entity)
+        put(self, entity, state, contributed if before is None else before[1])
 
-    return patch.object(shard.Shard, "_remember", weak)
+    return patch.object(Nodes, "put", weak)
 
 
-def what_is_remembered_of_nothing_is_what_was_before() -> Any:
+def what_is_kept_of_nothing_is_what_was_before() -> Any:
     """A node that came to contribute nothing takes off what it contributed before that."""
-    remember = shard.Shard._remember
+    put = Nodes.put
 
-    def weak(self: shard.Shard, entity: str, contributed: Any) -> None:
-        if contributed:
-            remember(self, entity, contributed)
+    def weak(self: Nodes, entity: str, state: bytes, contributed: bytes | None = None) -> None:
+        before = self.take_up(entity)
+        put(self, entity, state, before[1] if contributed == b"" and before else contributed)
 
-    return patch.object(shard.Shard, "_remember", weak)
+    return patch.object(Nodes, "put", weak)
 
 
-def a_root_counts_as_idle() -> Any:
-    """A node that contributes something is taken for one that does not."""
-    return patch.object(Nodes, "idle", lambda self, entity: entity in self and entity.startswith("lead:"))
+def a_loaded_root_contributed_nothing() -> Any:
+    """A node of which is not known what it contributes is taken for one that contributes nothing."""
+    return patch.object(shard.Shard, "_contributed", lambda _self, _entity, kept: (kept and kept[1]) or b"")
 
 
 def erasure_stays_where_it_was_said() -> Any:
@@ -304,9 +304,9 @@ VARIANTS: tuple[Variant, ...] = (
     a_new_owner_knows_what_the_one_before_was_handed,
     all_of_a_flush_is_known_where_some_was_handed_over,
     old_contributions_are_left,
-    what_is_remembered_is_of_an_earlier_write,
-    what_is_remembered_of_nothing_is_what_was_before,
-    a_root_counts_as_idle,
+    what_is_kept_is_of_an_earlier_write,
+    what_is_kept_of_nothing_is_what_was_before,
+    a_loaded_root_contributed_nothing,
     erasure_stays_where_it_was_said,
     histories_are_registers,
 )

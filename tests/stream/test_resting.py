@@ -18,20 +18,37 @@ def _state(entity: str, rng: random.Random, fields: int = 4) -> bytes:
     return node.encode()
 
 
+def _contributed(number: int, rng: random.Random) -> bytes | None:
+    """Of some nodes something, of some nothing, and of some it is not known."""
+    return (None, b"", rng.randbytes(number % 300 + 1))[number % 3]
+
+
 def test_what_is_put_down_is_taken_up_again() -> None:
-    rng, dictionaries, states = random.Random(1), Dictionaries(), dict[str, bytes]()
+    rng, dictionaries = random.Random(1), Dictionaries()
+    states, contributed = dict[str, bytes](), dict[str, bytes | None]()
     shards = Nodes(dictionaries), Nodes(dictionaries)
     for number in range(4_000):
         entity = f"{rng.choice(('lead', 'call', 'rep'))}:{number}"
-        states[entity] = _state(entity, rng)
-        shards[number % 2].put(entity, states[entity], idle=number % 3 == 0)
-    huge = _state("lead:huge", rng, 5_000)
-    shards[0].put("lead:huge", huge)
-    assert shards[0].get("lead:huge") == huge
-    assert {**dict(shards[0].items()), **dict(shards[1].items()), "lead:huge": huge} == {**states, "lead:huge": huge}
-    assert shards[0].get("lead:none") is None
+        states[entity], contributed[entity] = _state(entity, rng), _contributed(number, rng)
+        shards[number % 2].put(entity, states[entity], contributed[entity])
+    states["lead:huge"], contributed["lead:huge"] = _state("lead:huge", rng, 5_000), rng.randbytes(100_000)
+    shards[0].put("lead:huge", states["lead:huge"], contributed["lead:huge"])
+    assert {**dict(shards[0].items()), **dict(shards[1].items())} == states
+    assert {entity: nodes.take_up(entity) for nodes in shards for entity in nodes} == {
+        entity: (state, contributed[entity]) for entity, state in states.items()
+    }
+    assert shards[0]["lead:huge"] == states["lead:huge"]
+    assert shards[0].take_up("lead:none") is None
     assert "lead:none" not in shards[0]
     assert len(shards[0]) + len(shards[1]) == 4_001
+
+
+def test_what_is_put_down_last_is_taken_up() -> None:
+    nodes, rng = Nodes(Dictionaries()), random.Random(1)
+    for number in range(3_000):
+        entity, state, contributed = f"lead:{number % 7}", _state("lead:7", rng), _contributed(number, rng)
+        nodes.put(entity, state, contributed)
+        assert nodes.take_up(entity) == (state, contributed)
 
 
 def test_states_that_resemble_each_other_take_less(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -46,19 +63,7 @@ def test_states_that_resemble_each_other_take_less(monkeypatch: pytest.MonkeyPat
     plain = Nodes(Dictionaries())
     for entity, state in nodes.items():
         plain.put(entity, state)
-    assert sum(map(len, plain._packed.values())) == size
-
-
-def test_what_contributes_nothing_is_known_for_it_once_there_is_a_dictionary() -> None:
-    nodes, rng = Nodes(Dictionaries()), random.Random(1)
-    for number in range(1_200):
-        nodes.put(f"call:{number}", _state(f"call:{number}", rng), idle=bool(number % 2))
-    assert not nodes.idle("call:none")
-    assert not nodes.idle("call:1")  # it came too early to be marked: it is worked out
-    assert nodes.idle("call:1101")
-    assert not nodes.idle("call:1102")
-    nodes.put("call:1101", _state("call:1101", rng))
-    assert not nodes.idle("call:1101")
+    assert sum(map(len, plain._packed.values())) == size + len(plain)
 
 
 def test_samples_of_large_states_stay_small() -> None:
