@@ -33,7 +33,7 @@ T = TypeVar("T")
 #: nodes folded before the event loop gets a turn
 SLICE = 250
 #: a flush is due at so many records, or at so many for each node above some: see `Worker.due`
-FEWEST_DUE, DUE_PER_NODE, NODES_BELOW = 32_000, 4, 16_000
+FEWEST_DUE, DUE_PER_NODE, NODES_BELOW = 32_000, 12, 16_000
 #: as a part of these, and as a number, the records that may be read on while a flush is folded; the smaller one counts
 READ_ON, MOST_READ_ON = 1 / 4, 50_000
 #: bytes of records that may be read before the next flush begins, however few may be in flight, and for each that may;
@@ -452,11 +452,11 @@ class Worker:
             raise RuntimeError(f"{batch.tp}: a batch before offset {batch.follows} was lost; reading it again")
 
     def due(self) -> int:
-        """How many records make a flush due before its time: at first a fixed number, then four for each more node.
+        """How many records make a flush due before its time: at first a fixed number, then twelve for each more node.
 
         What an event costs is mostly how often a node is written, once in each flush that changes it. In a backlog each
-        flush is about as long as all before it together, so there are few of them, and a node is written as seldom of a
-        large company as of a small one. What is in flight never needs much of the memory beside what is kept.
+        flush is several times as long as all before it together, so there are few of them, and a node is written more
+        seldom of a large company than of a small one.
         """
         nodes = sum(len(shard.nodes) for shard in self.shards.values())
         due = min(self._flush_records, max(FEWEST_DUE, DUE_PER_NODE * (nodes - NODES_BELOW)))

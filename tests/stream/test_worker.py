@@ -39,9 +39,9 @@ async def _crash(error: BaseException) -> None:
     ("nodes", "most", "expected"),
     [
         (0, 900_000, (32_000, 40_000)),
-        (24_000, 900_000, (32_000, 40_000)),
-        (40_000, 900_000, (96_000, 120_000)),
-        (100_000, 900_000, (336_000, 386_000)),
+        (18_000, 900_000, (32_000, 40_000)),
+        (24_000, 900_000, (96_000, 120_000)),
+        (40_000, 900_000, (288_000, 338_000)),
         (900_000, 900_000, (500_000, 550_000)),
         (100_000, 90_000, (72_000, 90_000)),
         (0, 9, (7, 8)),
@@ -92,7 +92,7 @@ def test_reading_pauses_above_so_many_nodes_or_bytes() -> None:
     most = MOST_BYTES >> 20
     assert not held_after([mebibyte] * most, most)
     assert held_after([mebibyte] * (most + 1), most + 1)
-    # 386,000 records may be in flight here, of 1 KiB each
+    # 550,000 records may be in flight here, of 1 KiB each
     assert not held_after([mebibyte] * (most + 1), most + 1, nodes=100_000)
     assert not held_after([b"{}"] * 9, 9)
     assert held_after([b"{}"] * 10, 9)
@@ -219,7 +219,7 @@ def test_a_failure_that_nobody_waits_for_any_more_is_forgotten(tansu: TansuBroke
     asyncio.run(lose_the_shards_while_loading())
 
 
-def test_nodes_of_a_larger_company_are_written_as_seldom_as_those_of_a_smaller_one(
+def test_nodes_of_a_larger_company_are_written_more_seldom_than_those_of_a_smaller_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """How often is most of what an event costs; `tests/bench` tells the rest. Here all is a tenth as large."""
@@ -245,4 +245,4 @@ def test_nodes_of_a_larger_company_are_written_as_seldom_as_those_of_a_smaller_o
                 pass
             nodes += sum(rows_in(shard.take().nodes["nodes"]) for shard in worker.shards.values())
         written[size] = nodes / size
-    assert written[120_000] <= written[30_000]
+    assert written[120_000] < written[30_000]
