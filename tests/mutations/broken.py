@@ -233,7 +233,7 @@ MUTATIONS = (
     ),
     Mutation(
         SAME,
-        "a node that contributes something is put down as one that does not",
+        "a node that contributes something is marked as one that does not",
         "stream/shard.py",
         "self.nodes.put(node.entity, state, packed)",
         'self.nodes.put(node.entity, state, b"")',
