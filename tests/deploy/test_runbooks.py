@@ -97,9 +97,11 @@ def demo(clickhouse_server: ClickHouseServer) -> Iterator[Client]:
             # of chance there may be none in the last days
             won = {"opportunity_id": "of-nobody", "amount": "120.50", "currency": "USD"}
             sold = {"id": "w", "source": "test", "type": "crm.deal.won", "time": now.isoformat(), "data": won}
+            missed = {"call_id": "missed", "rep_id": "N1", "direction": "inbound", "status": "missed"}
+            rang = {"id": "m", "source": "test", "type": "crm.call.logged", "time": now.isoformat(), "data": missed}
             target = {"metric": "revenue", "month": f"{now:%Y-%m}", "value": 90000}
             posted = {"id": "t", "source": "test", "type": "crm.target.posted", "time": now.isoformat(), "data": target}
-            folder.fold([json.dumps(sold).encode(), json.dumps(posted).encode(), INVALID])
+            folder.fold([*(json.dumps(each).encode() for each in (sold, rang, posted)), INVALID])
             yield connected
         client.command(f"DROP DATABASE {name}")
 
