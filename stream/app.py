@@ -158,8 +158,8 @@ async def _refuse_old_rules(settings: Settings) -> None:
 def run(settings: Settings) -> int:
     """`sixfold worker`: 0 after an orderly stop, 1 after a crash, 2 when a service or a setting is not usable."""
     log_to_stderr(settings.log_level, aiokafka="ERROR", urllib3="CRITICAL", clickhouse_connect="CRITICAL")
-    # almost nothing here is cyclic: look less often than a flush puts down what it had in hand, up to three containers
-    # for each of its records
+    # almost nothing here is cyclic: look less often than a flush puts down what it had in hand, several objects for
+    # each of its records
     gc.set_threshold(max(500_000, 4 * settings.flush_records), 10, 10)
     _return_memory()
     try:
