@@ -1,6 +1,6 @@
 """What the worker costs, from Kafka to the last manifest.
 
-usage: python -m tests.bench [EVENTS ...] [--quarters] [--json FILE]
+usage: python -m tests.bench [EVENTS ...] [--quarters] [--repeat TIMES] [--json FILE]
 
 For each size: an empty deployment, a worker that is ready, then the events. Measured are the worker's CPU seconds from
 there to the last manifest (and from where half of the events stood in the tables: does an event cost more, the more
@@ -8,6 +8,10 @@ came before it?), how often it wrote a node and how long the tables stood still,
 and the yardsticks of `loop.py` over the same topic.
 
 More events are those of a larger company in one quarter; with `--quarters` those of more quarters of one company.
+
+A shared machine is at times half as fast as a minute before. With `--repeat` the sizes are measured several times, from
+the smallest to the largest and back; printed are the means (of memory and standstill the greatest), and below the table
+how the cost of an event grows with the size: the worker's, the batch's, and the worker's in units of the batch's.
 """
 
 import argparse
@@ -18,11 +22,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from statistics import fmean, geometric_mean
 from typing import Any, NamedTuple
 from urllib.request import urlopen
 
@@ -45,6 +50,15 @@ IDS = frozenset({"lead_id", "opportunity_id", "call_id", "touch_id"})
 """Members that another quarter has other values of."""
 FLUSH_SECONDS = Settings.model_fields["flush_seconds"].default
 """As it is shipped; tests flush more often."""
+GREATEST = frozenset({"longest_between_flushes_seconds", "peak_mib", "bytes_per_node"})
+"""Of these figures the greatest of several runs counts, of all others the mean."""
+GROWING = {
+    "cpu_us_per_event": "the worker",
+    "batch_cpu_us_per_event": "the batch",
+    "batch_ratio": "the worker in units of the batch",
+}
+"""Of these figures it is printed how they grow with the size."""
+Result = dict[str, Any]
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -156,7 +170,7 @@ def quarters(count: int) -> Iterator[bytes]:
             yield encode({**event, "id": f"{number}-{event['id']}", "data": data})
 
 
-def measure(size: int, values: Iterator[bytes]) -> dict[str, Any]:
+def measure(size: int, values: Iterator[bytes]) -> Result:
     with deployed() as deployment:
         worker = deployment.start()
         while len(deployment.client(deployment.name).query("SELECT shard FROM base_generations").result_rows) < 8:
@@ -215,24 +229,58 @@ def measure(size: int, values: Iterator[bytes]) -> dict[str, Any]:
         }
 
 
+def together(runs: Sequence[Result]) -> Result:
+    """Several results of one size as one. What is the same in all stays as it is: a number of events is whole."""
+    columns = {name: [run[name] for run in runs] for name in runs[0]}
+    return {
+        name: values[0] if len(set(values)) == 1 else max(values) if name in GREATEST else fmean(values)
+        for name, values in columns.items()
+    }
+
+
+def growth(runs: Sequence[Mapping[int, Result]]) -> Iterator[str]:
+    """How many times the figures of the smallest size those of the larger ones are, in lines to print."""
+    smallest, *larger = sorted(runs[0])
+    for size in larger:
+        for name, what in GROWING.items():
+            times = sorted(run[size][name] / run[smallest][name] for run in runs)
+            spread = f" ({times[0]:.2f} to {times[-1]:.2f} in {len(times)} runs)" if len(times) > 1 else ""
+            yield f"{what}: an event of {size:,} costs {geometric_mean(times):.2f} times one of {smallest:,}{spread}"
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("events", type=int, nargs="*", default=SIZES)
     parser.add_argument("--quarters", action="store_true", help=f"of one company, {QUARTER:,} events each")
+    parser.add_argument("--repeat", type=int, default=1, metavar="TIMES", help="measure all sizes so many times")
     parser.add_argument("--json", type=Path, default=Path("bench-worker.json"))
     options = parser.parse_args()
     if options.quarters and any(size % QUARTER for size in options.events):
         parser.error(f"--quarters have {QUARTER:,} events each")
-    results = [
-        measure(size, quarters(size // QUARTER) if options.quarters else lines(5, END, size)) for size in options.events
-    ]
+    if options.repeat < 1:
+        parser.error("--repeat is at least 1")
+    sizes = sorted(set(options.events))
+    runs: list[dict[int, Result]] = []
+    for number in range(options.repeat):
+        run: dict[int, Result] = {}
+        for size in reversed(sizes) if number % 2 else sizes:
+            values = quarters(size // QUARTER) if options.quarters else lines(5, END, size)
+            run[size] = measure(size, values)
+            cost, batch = run[size]["cpu_us_per_event"], run[size]["batch_ratio"]
+            note = f"{number + 1} of {options.repeat}: {size:,} events, {cost:.1f} us each, {batch:.2f} times the batch"
+            print(note, file=sys.stderr, flush=True)
+        runs.append(run)
+    results = [together([run[size] for run in runs]) for size in sizes]
     options.json.write_text(json.dumps(results, indent=2) + "\n")
     table = Table(title="the worker, from Kafka to the last manifest")
     for column in results[0]:
         table.add_column(column.replace("_", " "), justify="right")
     for result in results:
         table.add_row(*(f"{value:,.2f}" if isinstance(value, float) else f"{value:,}" for value in result.values()))
-    Console(width=200).print(table)
+    console = Console(width=200)
+    console.print(table)
+    for line in growth(runs):
+        console.print(line)
 
 
 if __name__ == "__main__":
