@@ -175,6 +175,11 @@ RATES = (
     {"base": "SEK", "quote": "EUR", "date": "2026-01-01", "rate": "0.1"},
     {"base": "SEK", "quote": "USD", "date": "2026-01-15", "rate": "0.2"},
     {"base": "SEK", "quote": "EUR", "date": "2026-01-16", "rate": "0.3"},
+    # across the pivot, both legs anew on one day
+    {"base": "NOK", "quote": "EUR", "date": "2026-01-05", "rate": "0.4"},
+    {"base": "NOK", "quote": "EUR", "date": "2026-01-20", "rate": "0.5"},
+    # the reporting currency is 1, whatever is said of it
+    {"base": "USD", "quote": "USD", "date": "2026-01-01", "rate": "5"},
 )
 CASES = [
     ("USD", "1971-01-01", Decimal(1)),
@@ -193,6 +198,8 @@ CASES = [
     ("SEK", "2026-01-10", Decimal("0.11")),
     ("SEK", "2026-01-15", Decimal("0.2")),
     ("SEK", LATEST, Decimal("0.2")),
+    ("NOK", "2026-01-19", Decimal("0.4") * Decimal("1.1")),
+    ("NOK", "2026-01-20", Decimal("0.5") * Decimal("1.25")),
     ("XXX", LATEST, None),
     ("", LATEST, None),
 ]
@@ -214,6 +221,14 @@ def test_money_has_the_rate_of_its_day(database):
         assert row["opportunities"] == 1
 
 
+def test_a_currency_has_one_rate_a_day_and_the_reporting_currency_one_for_ever(database):
+    put(database, "rates", *RATES)
+    rows = read(database, "SELECT currency, since, factor FROM base_rates")
+    assert [(row["since"], row["factor"]) for row in rows if row["currency"] == "USD"] == [(date(1970, 1, 1), 1)]
+    days = [(row["currency"], row["since"]) for row in rows]
+    assert len(days) == len(set(days))
+
+
 def test_another_reporting_currency_that_is_the_pivot(database):
     change(database, currency="EUR")
     put(database, "rates", *RATES)
@@ -221,7 +236,8 @@ def test_another_reporting_currency_that_is_the_pivot(database):
         row["currency"]: row["factor"]
         for row in read(database, "SELECT currency, argMax(factor, since) AS factor FROM base_rates GROUP BY currency")
     }
-    assert set(factors) == {"EUR", "USD", "CHF", "SEK"}  # a pound has no pair with the euro, which is its own pivot
+    # a pound has no pair with the euro, which is its own pivot
+    assert set(factors) == {"EUR", "USD", "CHF", "SEK", "NOK"}
     assert (factors["EUR"], factors["USD"], factors["CHF"]) == (1, Decimal("0.8"), Decimal("0.625"))
 
 
