@@ -250,7 +250,7 @@ def test_every_number_of_a_page_opens_records_that_add_up_to_it(page: Browser, r
 
 
 def test_a_record_says_which_event_said_what(page: Browser, company: Company) -> None:
-    opened = page.get("/records/leads_by_channel/customers", {"channel": "email", "period": "90d"})
+    opened = page.get("/records/leads_by_channel/customers", {"channel": "social", "period": "90d"})
     lead = re.search(r'href="(/record\?entity=lead[^"]+)"', opened.text)
     assert lead is not None
     text = page.get(lead[1].replace("&amp;", "&")).text
